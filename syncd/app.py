@@ -1,0 +1,1 @@
+"""Constructs everything; the only place that does."""

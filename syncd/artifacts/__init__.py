@@ -1,0 +1,1 @@
+"""Where bytes live: the drivers of artifact locations, and safe archives."""

@@ -1,0 +1,1 @@
+"""Every knob: name, unit, default, meaning. Read from text and a mapping, never from disk."""

@@ -1,0 +1,1 @@
+"""The only code that decides (by calling down) and acts."""

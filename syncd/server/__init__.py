@@ -1,0 +1,1 @@
+"""HTTP: health, metrics, the Argo-shaped API and syncd's own."""

@@ -1,0 +1,1 @@
+"""Git, hardened: the one door to it, for sources and for git artifacts."""
