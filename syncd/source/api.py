@@ -32,7 +32,9 @@ class Fetched:
     files: path (posix, relative to the source's folder) → id of its content, all of them;
     changed: path → content, for files new or different since `base` (all of them where there was no base);
     removed: paths that `base` had; problems: files that were refused (too large, a link that leads out);
-    uncommitted: for a work tree, how many candidate files differ from the commit served.
+    uncommitted: for a work tree, how many candidate files differ from the commit served;
+    ignored: path → why, for files that look like manifests and are known from the tree not to be ours (below a
+    Chart.yaml, a kustomization's patch): they are not in `files`, and move to `removed` or `changed` as that changes.
     """
 
     revision: Revision
@@ -43,6 +45,7 @@ class Fetched:
     uncommitted: int = 0
     author: str = ""
     subject: str = ""
+    ignored: Mapping[str, str] = field(default_factory=dict)
     extras: Mapping[str, str] = field(default_factory=dict)
 
 
