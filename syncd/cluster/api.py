@@ -166,6 +166,33 @@ class Journal(Protocol):
         """Drop the journals (not the nodes) of finished runs."""
 
 
+@dataclass(frozen=True, slots=True)
+class FinishedRun:
+    """One ended Workflow, as retention sees it. size_bytes: about what its rows take."""
+
+    key: Key
+    uid: str
+    finished_at: datetime
+    phase: str
+    size_bytes: int
+
+
+class Archive(Protocol):
+    """Ended Workflows, for `loops.collect`. Deleting is `Objects.write` with the uid as precondition."""
+
+    async def finished_runs(
+        self,
+        *,
+        before: datetime | None = None,
+        beyond: int = 0,
+        namespace: str | None = None,
+        selector: Selector | None = None,
+        limit: int = 500,
+    ) -> list[FinishedRun]:
+        """Workflows that ended, oldest end first, at most `limit`: those that ended before `before` (None = any time),
+        without the newest `beyond` of all that `namespace` (None = all) and `selector` pick."""
+
+
 class Inventory(Protocol):
     """What each source owns, and what was last applied of it. Survives restarts."""
 
@@ -182,7 +209,7 @@ class Inventory(Protocol):
         """Drop the record. Unknown: nothing happens."""
 
 
-class Store(Objects, Ledger, Journal, Inventory, Protocol):
+class Store(Objects, Ledger, Journal, Archive, Inventory, Protocol):
     """Everything that embedded mode keeps, in one place."""
 
     def exclusive(self) -> AbstractAsyncContextManager[None]:
