@@ -1,1 +1,1 @@
-"""What to change: the difference between desired and live, its order, and the guards that hold it back. Pure."""
+"""What to change: desired and live objects in, a plan out. Pure; called by `loops.sync` and nobody else."""

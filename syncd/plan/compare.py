@@ -1,0 +1,178 @@
+"""Field-wise difference between what is wanted and what is there.
+
+In: a desired body (`plan.desired.cleaned`) and a live one. Out: `Difference` values in the order of fields, capped in
+number and length, so that a hostile or huge object costs little to show. Called by `plan.plan`; shown by `syncd plan`,
+the API and the log, hence no value of a Secret gets into one (CVE-2025-23216: Argo CD printed them in patch errors).
+A field that is null counts as absent, as for Kubernetes; an empty mapping does not (`emptyDir: {}` means something).
+Values are compared with Python's `==`, in C for whole branches: `true` swapped for `1` by hand is not seen (in git it is,
+by the digest).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from syncd.argo import labels, manifest
+from syncd.argo.manifest import Path
+from syncd.plan import normalise
+from syncd.plan.desired import OURS_IN_ANNOTATIONS, OURS_IN_LABELS
+
+LIMIT = 50
+"""Differences shown per object; the last says that there are more."""
+TEXT_LIMIT = 160
+"""Characters of a value shown."""
+DEPTH_LIMIT = 60
+"""Levels walked; below, two values are compared whole."""
+
+REDACTED = "(redacted)"
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One field. op: add | remove | replace, seen from live to desired; before, after: JSON text, "" = absent."""
+
+    op: str
+    path: str
+    before: str = ""
+    after: str = ""
+
+    def to_json(self) -> dict[str, str]:
+        """The shape of the API."""
+        return {"op": self.op, "path": self.path, "before": self.before, "after": self.after}
+
+    def __str__(self) -> str:
+        if self.op == "add":
+            return f"+ {self.path}: {self.after}"
+        if self.op == "remove":
+            return f"- {self.path}: {self.before}"
+        return f"~ {self.path}: {self.before} -> {self.after}"
+
+
+def differences(
+    wanted: Mapping[str, Any], live: Mapping[str, Any], *, ignored: Collection[Path] = (), limit: int = LIMIT
+) -> tuple[Difference, ...]:
+    """What applying `wanted` over `live` would change; () = nothing.
+
+    ignored: paths that are not compared (by-hand fields). At most `limit` and one that counts the rest as "…".
+    """
+    kind = str(wanted.get("kind") or "")
+    found = list(islice(_walk_object(kind, wanted, live, frozenset(ignored)), limit + 1))
+    shown = [_difference(kind, path, before, after) for path, before, after in found[:limit]]
+    if len(found) > limit:
+        shown.append(Difference("replace", "…", "", f"more than {limit} fields differ"))
+    return tuple(shown)
+
+
+def same(wanted: Mapping[str, Any], live: Mapping[str, Any], *, ignored: Collection[Path] = ()) -> bool:
+    """Whether `differences` would be empty, without making any text."""
+    kind = str(wanted.get("kind") or "")
+    return next(_walk_object(kind, wanted, live, frozenset(ignored)), None) is None
+
+
+_Found = tuple[Path, Any, Any]
+
+
+def _walk_object(
+    kind: str, wanted: Mapping[str, Any], live: Mapping[str, Any], ignored: frozenset[Path]
+) -> Iterator[_Found]:
+    yield from _walk_marks(wanted, live)
+    for field in dict.fromkeys((*wanted, *live)):
+        if field not in normalise.NOT_COMPARED:
+            yield from _walk(kind, (field,), live.get(field), wanted.get(field), ignored)
+
+
+def _walk_marks(wanted: Mapping[str, Any], live: Mapping[str, Any]) -> Iterator[_Found]:
+    """Labels and annotations: only those that the source wants; the rest belongs to others."""
+    for field, ours in (("labels", OURS_IN_LABELS), ("annotations", OURS_IN_ANNOTATIONS)):
+        after = (wanted.get("metadata") or {}).get(field) or {}
+        before = (live.get("metadata") or {}).get(field) or {}
+        for name, value in after.items():
+            if name not in ours and before.get(name) != value:
+                yield ("metadata", field, name), before.get(name), value
+
+
+def _walk(kind: str, path: Path, before: Any, after: Any, ignored: frozenset[Path]) -> Iterator[_Found]:
+    if path in ignored or before == after:
+        return
+    if after is None and normalise.is_defaulted(kind, path, before):
+        return
+    if len(path) < DEPTH_LIMIT:
+        if isinstance(before, Mapping) and isinstance(after, Mapping):
+            for field in dict.fromkeys((*after, *before)):
+                yield from _walk(kind, (*path, field), before.get(field), after.get(field), ignored)
+            return
+        if isinstance(before, list) and isinstance(after, list):
+            yield from _walk_list(kind, path, before, after, ignored)
+            return
+    yield path, before, after
+
+
+def _walk_list(
+    kind: str, path: Path, before: list[Any], after: list[Any], ignored: frozenset[Path]
+) -> Iterator[_Found]:
+    """By name where every item of both has one of its own, so that an insertion is one difference; else by index."""
+    old, new = _by_name(before), _by_name(after)
+    if old is None or new is None:
+        for index in range(max(len(before), len(after))):
+            yield from _walk(
+                kind,
+                (*path, index),
+                before[index] if index < len(before) else None,
+                after[index] if index < len(after) else None,
+                ignored,
+            )
+        return
+    place = {name: index for index, name in enumerate(new)} | {
+        name: index for index, name in enumerate(old) if name not in new
+    }
+    for name in dict.fromkeys((*new, *old)):
+        yield from _walk(kind, (*path, place[name]), old.get(name), new.get(name), ignored)
+    kept = [name for name in old if name in new]
+    if kept != [name for name in new if name in old]:
+        yield (*path, "(order)"), list(old), list(new)
+
+
+def _by_name(items: list[Any]) -> dict[str, Any] | None:
+    named = {item["name"]: item for item in items if isinstance(item, Mapping) and isinstance(item.get("name"), str)}
+    return named if items and len(named) == len(items) else None
+
+
+def _difference(kind: str, path: Path, before: Any, after: Any) -> Difference:
+    op = "add" if before is None else "remove" if after is None else "replace"
+    hidden = kind == labels.SECRET and path[:2] != ("metadata", "labels")
+    return Difference(op, manifest.path_text(path), _text(before, hidden), _text(after, hidden))
+
+
+def _text(value: Any, hidden: bool) -> str:
+    if value is None:
+        return ""
+    if hidden:
+        return REDACTED
+    text = _shortened(value)
+    return text if len(text) <= TEXT_LIMIT else text[: TEXT_LIMIT - 1] + "…"
+
+
+def _shortened(value: Any) -> str:
+    """JSON text, without ever making much more of it than is shown."""
+    if isinstance(value, str):
+        return json.dumps(value[: TEXT_LIMIT + 1], ensure_ascii=False)
+    if isinstance(value, Mapping):
+        inner = ", ".join(
+            f"{json.dumps(str(name)[:TEXT_LIMIT])}: {_flat(item)}" for name, item in islice(value.items(), 12)
+        )
+        return "{" + inner + (", …}" if len(value) > 12 else "}")
+    if isinstance(value, list):
+        return "[" + ", ".join(_flat(item) for item in value[:12]) + (", …]" if len(value) > 12 else "]")
+    return json.dumps(value)
+
+
+def _flat(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return "{…}" if value else "{}"
+    if isinstance(value, list):
+        return "[…]" if value else "[]"
+    return _shortened(value)

@@ -1,0 +1,164 @@
+"""What the source wants, object by object, and how syncd marks what it owns.
+
+In: a `Manifest` and the source's default namespace. Out: a `Desired`, and from it the body to write.
+`plan.plan` decides with which `Stamp` an object is written, because the stamp means *last changed in* (decision 14):
+an object whose content and file are the same keeps the revision it has, so that a commit rewrites what it
+changed and nothing else. `loops.sync` makes one `Desired` per manifest that a commit touched.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from syncd.argo import labels, manifest
+from syncd.argo.manifest import Body, Key, Manifest
+
+SHORT_SHA_LENGTH = 12
+
+RUNNABLE = frozenset({labels.WORKFLOW, labels.JOB})
+"""Kinds that a source offers (or runs once) and never applies: decision 15, `plan.offers`."""
+
+OURS_IN_LABELS = frozenset({labels.OWNER_SOURCE, labels.SHORT_SHA})
+OURS_IN_ANNOTATIONS = frozenset({labels.REVISION, labels.PATH, labels.DIGEST, labels.BY_HAND})
+"""What only syncd writes. A file that holds them is not believed: they are dropped before anything is compared."""
+
+SERVER_SET = frozenset(
+    {
+        "uid",
+        "resourceVersion",
+        "generation",
+        "creationTimestamp",
+        "deletionTimestamp",
+        "deletionGracePeriodSeconds",
+        "managedFields",
+        "selfLink",
+    }
+)
+"""Metadata that the server writes. People paste it into git with `kubectl get -o yaml`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Desired:
+    """One object as the source wants it.
+
+    body: without ownership, status or server-set metadata, with its namespace; digest: of that body;
+    file, line: where it stands.
+    """
+
+    key: Key
+    body: Body
+    digest: str
+    file: str
+    line: int = 0
+
+    @property
+    def path(self) -> str:
+        """`file:line`, the value of the annotation `syncd.io/path`."""
+        return f"{self.file}:{self.line}"
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """Who owns an object, and which revision changed it last. commit: its short form; path: `file:line` there."""
+
+    source: str
+    revision: str
+    commit: str
+    path: str
+    digest: str
+
+
+def desired(item: Manifest, namespace: str = "default") -> Desired:
+    """The object that a manifest declares. namespace: for objects that name none.
+
+    Never raises: `validate` has refused what cannot be written. Fields of the wrong type survive as they are.
+    """
+    body = cleaned(item.body, namespace)
+    return Desired(manifest.key_of(body, namespace), body, digest(body), item.origin.file, item.origin.line)
+
+
+def cleaned(body: Mapping[str, Any], namespace: str = "default") -> Body:
+    """A new body without status, server-set metadata and syncd's own labels and annotations; spec is shared."""
+    metadata = body.get("metadata")
+    kept: Body = {}
+    if isinstance(metadata, Mapping):
+        kept = {name: value for name, value in metadata.items() if name not in SERVER_SET}
+    for field, ours in (("labels", OURS_IN_LABELS), ("annotations", OURS_IN_ANNOTATIONS)):
+        values = kept.get(field)
+        if isinstance(values, Mapping):
+            values = {name: value for name, value in values.items() if name not in ours}
+        if values:
+            kept[field] = values
+        else:
+            kept.pop(field, None)
+    if body.get("kind") in labels.CLUSTER_SCOPED:
+        kept.pop("namespace", None)
+    elif not kept.get("namespace"):
+        kept["namespace"] = namespace
+    rest = {name: value for name, value in body.items() if name not in ("metadata", "status")}
+    return {**rest, "metadata": kept}
+
+
+def digest(body: Mapping[str, Any]) -> str:
+    """SHA-256 of the canonical JSON of a body, in hex: the same for the same content in any order of keys.
+
+    >>> digest({"a": 1, "b": [True, None]}) == digest({"b": [True, None], "a": 1})
+    True
+    """
+    try:
+        text = orjson.dumps(body, option=orjson.OPT_SORT_KEYS)
+    except TypeError:  # an integer beyond 64 bits, a lone surrogate: YAML can say it, orjson cannot
+        text = json.dumps(body, sort_keys=True).encode()
+    return hashlib.sha256(text).hexdigest()
+
+
+def short(commit: str) -> str:
+    """The part of a commit that fits a label."""
+    return commit[:SHORT_SHA_LENGTH]
+
+
+def stamped(wanted: Desired, stamp: Stamp) -> Body:
+    """The body to write: the desired one with the marks of ownership. spec is shared with `wanted`."""
+    metadata = dict(wanted.body["metadata"])
+    metadata["labels"] = {
+        **(metadata.get("labels") or {}),
+        labels.OWNER_SOURCE: stamp.source,
+        labels.SHORT_SHA: stamp.commit,
+    }
+    metadata["annotations"] = {
+        **(metadata.get("annotations") or {}),
+        labels.REVISION: stamp.revision,
+        labels.PATH: stamp.path,
+        labels.DIGEST: stamp.digest,
+    }
+    return {**wanted.body, "metadata": metadata}
+
+
+def stamp_of(body: Mapping[str, Any]) -> Stamp | None:
+    """The marks that a live object carries; None where nobody's source owns it."""
+    own_labels, annotations = marks(body)
+    source = own_labels.get(labels.OWNER_SOURCE)
+    if not isinstance(source, str) or not source:
+        return None
+    return Stamp(
+        source=source,
+        revision=str(annotations.get(labels.REVISION, "")),
+        commit=str(own_labels.get(labels.SHORT_SHA, "")),
+        path=str(annotations.get(labels.PATH, "")),
+        digest=str(annotations.get(labels.DIGEST, "")),
+    )
+
+
+def marks(body: Mapping[str, Any]) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    """Labels and annotations of a body; {} where there are none, or no mappings."""
+    metadata = body.get("metadata")
+    if not isinstance(metadata, Mapping):
+        return {}, {}
+    both = (metadata.get("labels"), metadata.get("annotations"))
+    return tuple(part if isinstance(part, Mapping) else {} for part in both)  # type: ignore[return-value]

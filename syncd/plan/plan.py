@@ -1,0 +1,275 @@
+"""The plan: what to create, update, delete and keep, each with its reason and difference.
+
+In: desired objects, live ones, the keys that the source's inventory holds, a policy. Out: `Plan`. Called by `loops.sync`
+with all keys at the start and with the few that a commit touched afterwards: **the plan of a subset is the subset of the
+plan**, since an object's fate depends on nothing but itself. What depends on the whole is `plan.guard`.
+
+Laws, each a property test: a plan applied and planned again gives only Keep; nothing is ever written or deleted that
+the source does not own; an object is deleted only if the inventory AND its live label say that it is ours.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from syncd.argo import labels
+from syncd.argo.manifest import Body, Key
+from syncd.plan import compare, faults, normalise, order
+from syncd.plan.compare import Difference
+from syncd.plan.desired import Desired, Stamp, marks, short, stamp_of, stamped
+
+
+class Verb(StrEnum):
+    """What becomes of an object."""
+
+    CREATE = "create"
+    UPDATE = "update"
+    DELETE = "delete"
+    KEEP = "keep"
+    REFUSE = "refuse"  # not ours to write: a problem, see code
+    FORGET = "forget"  # gone or no longer ours: only the inventory drops it
+    OFFER = "offer"  # a Workflow or Job, kept for `submit --from` (plan.offers)
+    WITHDRAW = "withdraw"  # no longer offered
+    RUN = "run"  # a Workflow or Job with `syncd.io/run: once`, to be created now
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """The fate of one object.
+
+    reason: for people; body: to write, None where nothing is written; diff: from live to desired; for Keep it is what
+    was changed by hand and stays; uid: of the live object that was judged, "" where there was none; code: of
+    `plan.faults` for Refuse; path: `file:line` of the manifest, "" where there is none any more; digest: of the content.
+    """
+
+    verb: Verb
+    key: Key
+    reason: str
+    body: Body | None = None
+    diff: tuple[Difference, ...] = ()
+    uid: str = ""
+    code: str = ""
+    path: str = ""
+    digest: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """The shape of `syncd plan -o json` and the API."""
+        return {
+            "verb": str(self.verb),
+            "kind": self.key.kind,
+            "namespace": self.key.namespace,
+            "name": self.key.name,
+            "reason": self.reason,
+            "path": self.path,
+            "code": self.code,
+            "diff": [difference.to_json() for difference in self.diff],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Changes in the order in which they are to be made: writes, then deletes, then what only the record sees."""
+
+    changes: tuple[Change, ...] = ()
+
+    def of(self, *verbs: Verb) -> tuple[Change, ...]:
+        """The changes with one of these verbs, in order."""
+        return tuple(change for change in self.changes if change.verb in verbs)
+
+    def counts(self) -> dict[str, int]:
+        """Verb → how many; every verb is there."""
+        counted = Counter(change.verb for change in self.changes)
+        return {str(verb): counted[verb] for verb in Verb}
+
+    def to_json(self, limit: int = 1000) -> dict[str, Any]:
+        """counts of all, and the first `limit` changes that are more than an untouched Keep."""
+        telling = [c for c in self.changes if c.verb is not Verb.KEEP or c.diff]
+        return {
+            "counts": self.counts(),
+            "changes": [change.to_json() for change in telling[:limit]],
+            "more": max(0, len(telling) - limit),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What a source may do.
+
+    source: its name; revision, commit: what the objects that change now are stamped with;
+    kinds, namespaces: None = all (of kinds: all but Secret); retired: sources that are no longer configured, whose
+    objects may be taken over; no_deletes: why nothing is deleted now, "" = deletes are allowed.
+    """
+
+    source: str
+    revision: str
+    commit: str
+    kinds: frozenset[str] | None = None
+    namespaces: frozenset[str] | None = None
+    retired: frozenset[str] = field(default=frozenset())
+    no_deletes: str = ""
+
+    def allows_kind(self, kind: str) -> bool:
+        """A Secret is allowed only by name."""
+        return kind != labels.SECRET if self.kinds is None else kind in self.kinds
+
+
+def plan(desired: Mapping[Key, Desired], live: Mapping[Key, Body], owned: Collection[Key], policy: Policy) -> Plan:
+    """What makes `live` as `desired`, as far as it is the source's.
+
+    desired: what the source wants; owned: what its inventory holds; live: what is there of both (other keys are not
+    looked at). Every key of desired and owned has exactly one change. Never raises.
+    """
+    changes = {key: _wanted(wanted, live.get(key), key in owned, policy) for key, wanted in desired.items()}
+    changes |= {key: _unwanted(key, live.get(key), policy) for key in owned if key not in desired}
+    return Plan(tuple(_ordered(changes, live)))
+
+
+def _ordered(changes: Mapping[Key, Change], live: Mapping[Key, Body]) -> Iterator[Change]:
+    writes = {key: change.body for key, change in changes.items() if change.body is not None}
+    deletes = {key: live[key] for key, change in changes.items() if change.verb is Verb.DELETE}
+    for key in order.sort(writes):
+        yield changes[key]
+    for key in reversed(order.sort(deletes)):
+        yield changes[key]
+    for key in sorted(changes.keys() - writes.keys() - deletes.keys()):
+        yield changes[key]
+
+
+def _wanted(wanted: Desired, body: Body | None, in_inventory: bool, policy: Policy) -> Change:
+    refused = judge_permission(wanted, policy) or (_judge_owner(wanted, body, policy) if body is not None else None)
+    if refused is not None:
+        return refused
+    fresh = Stamp(policy.source, policy.revision, short(policy.commit), wanted.path, wanted.digest)
+    if body is None:
+        reason = "missing: made again" if in_inventory else "new"
+        return Change(Verb.CREATE, wanted.key, reason, stamped(wanted, fresh), path=wanted.path, digest=wanted.digest)
+    return _compared(wanted, body, fresh)
+
+
+def _compared(wanted: Desired, body: Body, fresh: Stamp) -> Change:
+    """Update or Keep of an object that is there and ours (or a retired source's, which the stamp tells)."""
+    key = wanted.key
+    present = stamp_of(body)
+    hand = by_hand(body)
+    ignored = normalise.BY_HAND_FIELDS.get(key.kind, ()) if hand else ()
+    same_content = present is not None and present.digest == wanted.digest and present.source == fresh.source
+    if present is not None and same_content and _file(present.path) == wanted.file:
+        fresh = Stamp(present.source, present.revision, present.commit, present.path, present.digest)
+    equal = compare.same(wanted.body, body, ignored=ignored)
+    if equal and present == fresh:
+        if not ignored:
+            return Change(Verb.KEEP, key, "unchanged", uid=_uid(body), path=wanted.path, digest=wanted.digest)
+        drift = compare.differences(wanted.body, body)
+        reason = f"kept as it is: changed by hand{hand}" if drift else "unchanged"
+        return Change(Verb.KEEP, key, reason, diff=drift, uid=_uid(body), path=wanted.path, digest=wanted.digest)
+    diff = compare.differences(wanted.body, body, ignored=ignored)
+    reason = _reason(present, fresh, wanted, same_content, diff)
+    return Change(
+        Verb.UPDATE, key, reason, stamped(wanted, fresh), diff, _uid(body), path=wanted.path, digest=wanted.digest
+    )
+
+
+def _reason(
+    present: Stamp | None,
+    fresh: Stamp,
+    wanted: Desired,
+    same_content: bool,
+    diff: tuple[Difference, ...],
+) -> str:
+    if present is None or present.source != fresh.source:
+        return f"taken over from source {present.source if present else ''}, which is no longer configured"
+    if not present.digest:
+        return "handed over to this source by its label"
+    if same_content and diff:
+        return "drifted: changed by hand"
+    if same_content and _file(present.path) != wanted.file:
+        return f"moved from {_file(present.path)}"
+    if same_content:
+        return "its marks were changed by hand"
+    if any(not difference.path.startswith("metadata") for difference in diff):
+        return "spec changed" if any(d.path.startswith("spec") for d in diff) else "content changed"
+    return "labels or annotations changed"
+
+
+def judge_permission(wanted: Desired, policy: Policy) -> Change | None:
+    """The Refuse of an object that this source may not write at all; None where it may."""
+    key = wanted.key
+    if not policy.allows_kind(key.kind):
+        return _refuse(wanted, faults.KIND_NOT_ALLOWED, f"source {policy.source} may not write a {key.kind}")
+    if policy.namespaces is not None and key.namespace and key.namespace not in policy.namespaces:
+        reason = f"source {policy.source} may not write to namespace {key.namespace}"
+        return _refuse(wanted, faults.NAMESPACE_NOT_ALLOWED, reason)
+    return None
+
+
+def _judge_owner(wanted: Desired, body: Body, policy: Policy) -> Change | None:
+    """The Refuse of a live object that belongs to somebody else; None where it is ours to write."""
+    owner = owner_of(body)
+    if owner == policy.source or (owner and owner in policy.retired):
+        return None
+    if owner:
+        return _refuse(wanted, faults.OWNED_BY_SOURCE, f"{wanted.key} is owned by source {owner}", _uid(body))
+    return _refuse(wanted, faults.NOT_OURS, f"{wanted.key} exists and was not made by syncd", _uid(body))
+
+
+def _refuse(wanted: Desired, code: str, reason: str, uid: str = "") -> Change:
+    return Change(Verb.REFUSE, wanted.key, reason, uid=uid, code=code, path=wanted.path, digest=wanted.digest)
+
+
+def _unwanted(key: Key, body: Body | None, policy: Policy) -> Change:
+    """Of an object that the inventory holds and the source no longer has."""
+    if body is None:
+        return Change(Verb.FORGET, key, "removed from the source, and gone already")
+    owner = owner_of(body)
+    if owner != policy.source:
+        return Change(Verb.FORGET, key, f"now owned by {f'source {owner}' if owner else 'nobody'}", uid=_uid(body))
+    path = str(marks(body)[1].get(labels.PATH, ""))
+    if marks(body)[1].get(labels.PRUNE) == "disabled":
+        return Change(
+            Verb.KEEP, key, "removed from the source; stays: syncd.io/prune is disabled", uid=_uid(body), path=path
+        )
+    if policy.no_deletes:
+        return Change(Verb.KEEP, key, f"not deleted: {policy.no_deletes}", uid=_uid(body), path=path)
+    return Change(Verb.DELETE, key, "removed from the source", uid=_uid(body), path=path)
+
+
+def owner_of(body: Mapping[str, Any]) -> str:
+    """The source that a live object's label names, "" = none."""
+    owner = marks(body)[0].get(labels.OWNER_SOURCE)
+    return owner if isinstance(owner, str) else ""
+
+
+def by_hand(body: Mapping[str, Any]) -> str:
+    """ " by WHO since WHEN" as the live object's by-hand annotation says; "" where there is none.
+
+    The annotation is JSON {field, who, since}; whatever else it holds, it still says that a hand was there.
+
+    >>> by_hand({"metadata": {"annotations": {labels.BY_HAND: '{"who": "ada", "since": "2026-01-02T03:04:05Z"}'}}})
+    ' by ada since 2026-01-02T03:04:05Z'
+    """
+    text = marks(body)[1].get(labels.BY_HAND)
+    if not isinstance(text, str) or not text:
+        return ""
+    try:
+        said = json.loads(text)
+    except (ValueError, RecursionError):
+        said = {}
+    if not isinstance(said, dict):
+        said = {}
+    who, since = str(said.get("who") or "somebody")[:100], str(said.get("since") or "")[:40]
+    return f" by {who} since {since}" if since else f" by {who}"
+
+
+def _file(path: str) -> str:
+    """The file of a `file:line`."""
+    return path.rpartition(":")[0]
+
+
+def _uid(body: Mapping[str, Any]) -> str:
+    metadata = body.get("metadata")
+    return str(metadata.get("uid") or "") if isinstance(metadata, Mapping) else ""

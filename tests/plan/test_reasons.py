@@ -1,0 +1,164 @@
+"""Why an object gets the fate it gets: a row per story."""
+
+from __future__ import annotations
+
+import pytest
+
+from syncd.argo import labels
+from syncd.argo.manifest import Key
+from syncd.plan import faults
+from syncd.plan import plan as planning
+from syncd.plan.plan import Policy, Verb
+from tests.plan.world import POLICY, SOURCE, by_hand, live, wanted
+
+CRON = Key("CronWorkflow", "default", "nightly")
+BASE = Key("WorkflowTemplate", "default", "base")
+SECRET = Key("Secret", "default", "token")
+
+
+def fate(want, there, *, owned=True, policy=POLICY):
+    (key,) = {*(w.key for w in [want] if w), *([_key(there)] if there else [])} or {BASE}
+    (change,) = planning.plan(
+        {key: want} if want else {}, {key: there} if there else {}, {key} if owned else frozenset(), policy
+    ).changes
+    return change
+
+
+def _key(body):
+    return Key(body["kind"], body["metadata"].get("namespace", ""), body["metadata"]["name"])
+
+
+@pytest.mark.parametrize(
+    ("want", "there", "owned", "verb", "reason"),
+    [
+        pytest.param(wanted(BASE), None, False, Verb.CREATE, "new", id="an object not there is new"),
+        pytest.param(wanted(BASE), None, True, Verb.CREATE, "missing: made again", id="one deleted by hand comes back"),
+        pytest.param(wanted(BASE), live(BASE), True, Verb.KEEP, "unchanged", id="the same is kept"),
+        pytest.param(
+            wanted(BASE), live(BASE), False, Verb.KEEP, "unchanged", id="ours by label though not in the inventory"
+        ),
+        pytest.param(wanted(BASE, 1), live(BASE), True, Verb.UPDATE, "spec changed", id="a commit changes the spec"),
+        pytest.param(
+            wanted(BASE), live(BASE, 1, said=0), True, Verb.UPDATE, "drifted: changed by hand", id="a person did"
+        ),
+        pytest.param(
+            wanted(BASE, prune=False),
+            live(BASE),
+            True,
+            Verb.UPDATE,
+            "labels or annotations changed",
+            id="a commit changes an annotation",
+        ),
+        pytest.param(
+            wanted(BASE, file="b.yaml"), live(BASE), True, Verb.UPDATE, "moved from a.yaml", id="a file was renamed"
+        ),
+        pytest.param(wanted(BASE, line=40), live(BASE), True, Verb.KEEP, "unchanged", id="a line number moved"),
+        pytest.param(None, live(BASE), True, Verb.DELETE, "removed from the source", id="a file was deleted"),
+        pytest.param(
+            None, None, True, Verb.FORGET, "removed from the source, and gone already", id="gone from both sides"
+        ),
+        pytest.param(
+            None,
+            live(BASE, source="other"),
+            True,
+            Verb.FORGET,
+            "now owned by source other",
+            id="moved to another source",
+        ),
+        pytest.param(
+            None,
+            live(BASE, prune=False),
+            True,
+            Verb.KEEP,
+            "removed from the source; stays: syncd.io/prune is disabled",
+            id="a survivor",
+        ),
+        pytest.param(
+            wanted(CRON),
+            by_hand(live(CRON)),
+            True,
+            Verb.KEEP,
+            "kept as it is: changed by hand by ada since 2026-01-01T00:00:00Z",
+            id="suspended by hand",
+        ),
+    ],
+)
+def test_fate(want, there, owned, verb, reason):
+    change = fate(want, there, owned=owned)
+    assert (verb, reason) == (change.verb, change.reason)
+
+
+@pytest.mark.parametrize(
+    ("want", "there", "policy", "code"),
+    [
+        pytest.param(wanted(BASE), live(BASE, source="other"), POLICY, faults.OWNED_BY_SOURCE, id="another source's"),
+        pytest.param(wanted(BASE), live(BASE, source=None), POLICY, faults.NOT_OURS, id="a person's"),
+        pytest.param(
+            wanted(BASE),
+            None,
+            Policy(SOURCE, "r", "c", namespaces=frozenset({"ci"})),
+            faults.NAMESPACE_NOT_ALLOWED,
+            id="a namespace that is not allowed",
+        ),
+        pytest.param(
+            wanted(BASE),
+            None,
+            Policy(SOURCE, "r", "c", kinds=frozenset({"CronWorkflow"})),
+            faults.KIND_NOT_ALLOWED,
+            id="a kind that is not allowed",
+        ),
+        pytest.param(wanted(SECRET), None, POLICY, faults.KIND_NOT_ALLOWED, id="a Secret without permission"),
+    ],
+)
+def test_refusals_carry_their_code(want, there, policy, code):
+    change = fate(want, there, policy=policy)
+    assert (Verb.REFUSE, code, None) == (change.verb, change.code, change.body)
+    assert code in faults.CODES
+
+
+def test_an_unchanged_object_keeps_the_revision_that_changed_it_last():
+    """Decision 14: drift is repaired without pretending that a commit did it."""
+    repaired = fate(wanted(BASE), live(BASE, 1, said=0))
+    assert repaired.body["metadata"]["annotations"][labels.REVISION] == "main@sha1:" + "a" * 40
+    changed = fate(wanted(BASE, 1, line=9), live(BASE))
+    assert changed.body["metadata"]["annotations"][labels.REVISION] == POLICY.revision
+    assert changed.body["metadata"]["annotations"][labels.PATH] == "a.yaml:9"
+    assert changed.body["metadata"]["labels"] == {labels.OWNER_SOURCE: SOURCE, labels.SHORT_SHA: "b" * 12}
+
+
+def test_a_changed_spec_does_not_end_what_a_person_suspended():
+    change = fate(wanted(CRON, 1, suspend=False), by_hand(live(CRON)))
+    assert change.verb is Verb.UPDATE
+    assert [difference.path for difference in change.diff] == ["spec.templates[0].n"]
+
+
+def test_a_hand_made_suspend_without_a_note_is_drift():
+    there = live(CRON)
+    there["spec"] = {**there["spec"], "suspend": True}
+    change = fate(wanted(CRON), there)
+    assert (change.verb, change.reason) == (Verb.UPDATE, "drifted: changed by hand")
+    assert [(d.op, d.path, d.before, d.after) for d in change.diff] == [("remove", "spec.suspend", "true", "")]
+
+
+def test_marks_written_in_git_are_not_believed():
+    want = wanted(BASE)
+    item = want.body | {
+        "metadata": want.body["metadata"]
+        | {
+            "labels": {labels.OWNER_SOURCE: "victim", "team": "data"},
+            "annotations": {labels.DIGEST: "x", labels.BY_HAND: "{}"},
+            "uid": "u",
+            "resourceVersion": "1",
+        },
+        "status": {"phase": "x"},
+    }
+    from syncd.plan import desired
+
+    assert desired.cleaned(item) == {**want.body, "metadata": {**want.body["metadata"], "labels": {"team": "data"}}}
+
+
+@pytest.mark.parametrize("note", ["", "{", "[]", '{"who": 5}', "null", '"x"', "[" * 5000], ids=repr)
+def test_a_spoiled_note_never_raises(note):
+    there = live(CRON)
+    there["metadata"]["annotations"] = {**there["metadata"]["annotations"], labels.BY_HAND: note}
+    assert planning.by_hand(there) in ("", " by somebody", " by 5")
