@@ -1,1 +1,1 @@
-"""The store of embedded mode: one SQLite file. The only import of sqlite3."""
+"""The store of embedded mode: one SQLite file. The only room that imports sqlite3. Read `store`, then `schema`, `writer`."""
