@@ -1,1 +1,1 @@
-"""Who is told: events, the bus that carries them, metrics and logs made from them. Knows nothing of who sends."""
+"""Who is told: events in, metrics, log lines and subscribers out. Nothing here decides anything."""

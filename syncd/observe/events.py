@@ -106,6 +106,17 @@ class StartsHeld:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class LoopFailed:
+    """A loop ended with an error and will run again. kind: the error's class, `Defect` for one that nobody expected."""
+
+    loop: str
+    kind: str
+    at: datetime
+    message: str
+    again_in_seconds: float
+
+
 Event = (
     SourceChecked
     | SourceSynced
@@ -116,4 +127,5 @@ Event = (
     | RunStarted
     | RunFinished
     | StartsHeld
+    | LoopFailed
 )

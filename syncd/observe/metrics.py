@@ -1,0 +1,263 @@
+"""Metrics: events in, the text of `/metrics` out. The only import of prometheus_client.
+
+Subscribed to the bus by `app`; `render` is called by the server's route. What exists is in `catalogue`; here is only how
+events move it. A registry of its own (no global one): two in one process do not know each other.
+
+Trap: prometheus-client takes some 20 µs per series at a scrape, so every family has a cap on its label sets, and the
+series of a cron or source go with it (argo-workflows#13683, flux2#1479: thousands of dead series).
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
+from typing import Any, cast
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, metrics_core
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.metrics import MetricWrapperBase
+
+from syncd.base.clock import Clock
+from syncd.cron.ledger import Outcome
+from syncd.observe import events
+from syncd.observe.catalogue import METRICS, OTHER, Metric, Type
+from syncd.observe.events import Event
+
+_MAKERS: dict[Type, Callable[..., MetricWrapperBase]] = {
+    Type.COUNTER: Counter,
+    Type.GAUGE: Gauge,
+    Type.HISTOGRAM: Histogram,
+}
+
+Labels = tuple[str, ...]
+
+_OF_RUNS = ("syncd_runs_total", "syncd_run_duration_seconds", "syncd_run_last_success_timestamp_seconds")
+
+
+class Family:
+    """The series of one metric: made on first use, bounded by the metric's cap, removed by their labels."""
+
+    def __init__(
+        self, name: str, metric: Metric, registry: CollectorRegistry, overflowed: Callable[[str], None]
+    ) -> None:
+        more: dict[str, Any] = {"buckets": metric.buckets} if metric.buckets else {}
+        self._name = name
+        self._metric = metric
+        self._made = _MAKERS[metric.type](name, metric.help, metric.labels, registry=registry, **more)
+        self._known: dict[Labels, Any] = {}
+        self._overflowed = overflowed
+
+    def at(self, *labels: str) -> Any:
+        """The series with these label values, or `other`'s where there is no more room."""
+        if not self._metric.labels:
+            return self._made
+        child = self._known.get(labels)
+        if child is None:
+            if not self.has(*labels):
+                self._overflowed(self._name)
+                labels = (OTHER,) * len(self._metric.labels)
+            child = self._known[labels] = self._made.labels(*labels)
+        return child
+
+    def has(self, *labels: str) -> bool:
+        """Whether the series has room of its own, or would get it."""
+        return labels in self._known or len(self._known) < self._metric.cap
+
+    def remove(self, **labels: str) -> None:
+        """Drop every series whose labels have these values. None: nothing happens."""
+        places = [(self._metric.labels.index(name), value) for name, value in labels.items()]
+        for known in [k for k in self._known if all(k[place] == value for place, value in places)]:
+            del self._known[known]
+            self._made.remove(*known)
+
+
+class Metrics:
+    """Moves the catalogue's metrics by events. Use from one thread; `render` may be called from another."""
+
+    def __init__(self, clock: Clock, *, version: str, mode: str = "embedded", process: bool = True) -> None:
+        self._clock = clock
+        self._registry = CollectorRegistry()
+        self._families: dict[str, Family] = {}
+        for name, metric in METRICS.items():
+            self._families[name] = Family(name, metric, self._registry, self._overflow)
+        if process:
+            ProcessCollector(registry=self._registry)
+        self._of("syncd_build_info").at(version, platform.python_version(), mode).set(1)
+        self._active: dict[str, Labels] = {}  # uid of a run that has not ended → its labels
+        self._leaving: set[Labels] = set()  # crons that are gone while runs of theirs are not
+        self._success: dict[Labels, float] = {}
+        self._contact: dict[str, float] = {}
+        self._moves: Mapping[type[Any], Callable[[Any], None]] = {
+            events.RunStarted: self._run_started,
+            events.RunFinished: self._run_finished,
+            events.StartsHeld: self._starts_held,
+            events.SlotDecided: self._slot_decided,
+            events.CronArmed: self._cron_armed,
+            events.CronRemoved: self._cron_removed,
+            events.SourceChecked: self._source_checked,
+            events.SourceSynced: self._source_synced,
+            events.SourceRemoved: self._source_removed,
+            events.LoopFailed: self._loop_failed,
+        }
+
+    def __call__(self, event: Event) -> None:
+        """Hear an event: the subscriber of the bus. Kinds of events unknown here are passed over."""
+        move = self._moves.get(type(event))
+        if move is not None:
+            move(event)
+
+    def render(self, accept: str = "") -> tuple[bytes, str]:
+        """The exposition and its content type, as the scraper's Accept header asks: Prometheus text or OpenMetrics.
+
+        An Accept header that prometheus-client cannot read (it raises on odd versions) is answered with plain text.
+        """
+        try:
+            encode, content_type = choose_encoder(accept)
+        except (TypeError, ValueError, LookupError):
+            encode, content_type = choose_encoder("")
+        return encode(cast("CollectorRegistry", self)), content_type
+
+    def collect(self) -> Iterator[metrics_core.Metric]:
+        """All families, without the `_created` series: they double the scrape, and who needs them has the counter."""
+        for family in self._registry.collect():
+            family.samples = [sample for sample in family.samples if not sample.name.endswith("_created")]
+            yield family
+
+    def remember_success(self, namespace: str, origin: str, at: datetime) -> None:
+        """What an earlier process saw: without it, "last success" would be blank after every restart.
+
+        Called by `app` at the start, from the finished runs of the store. A later success is not overwritten.
+        """
+        self._succeeded(_origin_labels(namespace, origin), at.timestamp())
+
+    def _of(self, name: str) -> Family:
+        return self._families[name]
+
+    def _overflow(self, name: str) -> None:
+        self._of("syncd_metrics_overflow_total").at(name).inc()
+
+    # Runs
+
+    def _run_started(self, event: events.RunStarted) -> None:
+        labels = _origin_labels(event.run.namespace, event.origin)
+        if event.uid not in self._active:  # a run adopted after a restart may be announced again
+            self._active[event.uid] = labels
+            self._of("syncd_runs_active").at(*labels).inc()
+
+    def _run_finished(self, event: events.RunFinished) -> None:
+        labels = _origin_labels(event.run.namespace, event.origin)
+        if (active := self._active.pop(event.uid, None)) is not None:
+            self._of("syncd_runs_active").at(*active).dec()
+        if labels in self._leaving:
+            self._leave(labels)
+            return
+        self._of("syncd_runs_total").at(*labels, event.phase).inc()
+        self._of("syncd_run_duration_seconds").at(*labels).observe(max(0.0, event.seconds))
+        if event.phase == "Succeeded":
+            self._succeeded(labels, event.at.timestamp())
+
+    def _succeeded(self, labels: Labels, at: float) -> None:
+        family = self._of("syncd_run_last_success_timestamp_seconds")
+        if family.has(*labels):  # the latest of all others would be nobody's
+            self._success[labels] = max(at, self._success.get(labels, 0.0))
+            family.at(*labels).set(self._success[labels])
+
+    def _starts_held(self, event: events.StartsHeld) -> None:
+        self._of("syncd_starts_held").remove()
+        if event.reason:
+            self._of("syncd_starts_held").at(event.reason).set(1)
+
+    # Schedules
+
+    def _slot_decided(self, event: events.SlotDecided) -> None:
+        row = event.row
+        if row.outcome is Outcome.PENDING:
+            return  # it is counted when it is closed
+        self._of("syncd_cron_slots_total").at(row.cron.namespace, row.cron.name, str(row.outcome), str(row.reason)).inc(
+            row.count
+        )
+        if event.delay_seconds is not None:
+            self._of("syncd_cron_fire_delay_seconds").at().observe(max(0.0, event.delay_seconds))
+
+    def _cron_armed(self, event: events.CronArmed) -> None:
+        self._leaving.discard((event.cron.namespace, "cron", event.cron.name))
+        family = self._of("syncd_cron_next_fire_timestamp_seconds")
+        if event.next_fire is None:
+            family.remove(namespace=event.cron.namespace, name=event.cron.name)
+        elif family.has(event.cron.namespace, event.cron.name):
+            family.at(event.cron.namespace, event.cron.name).set(event.next_fire.timestamp())
+
+    def _cron_removed(self, event: events.CronRemoved) -> None:
+        namespace, name = event.cron.namespace, event.cron.name
+        for family in ("syncd_cron_next_fire_timestamp_seconds", "syncd_cron_slots_total"):
+            self._of(family).remove(namespace=namespace, name=name)
+        labels = (namespace, "cron", name)
+        self._leaving.add(labels)
+        self._leave(labels)
+
+    def _leave(self, labels: Labels) -> None:
+        """Drop the series of runs whose cron is gone; the gauge of active ones once the last of them has ended."""
+        namespace, kind, name = labels
+        for family in _OF_RUNS:
+            self._of(family).remove(namespace=namespace, kind=kind, name=name)
+        self._success.pop(labels, None)
+        if labels not in self._active.values():
+            self._of("syncd_runs_active").remove(namespace=namespace, kind=kind, name=name)
+            self._leaving.discard(labels)
+
+    # Sources
+
+    def _source_checked(self, event: events.SourceChecked) -> None:
+        source = event.source
+        self._of("syncd_source_checks_total").at(source, "error" if event.error else "ok").inc()
+        if source not in self._contact and self._of("syncd_source_contact_age_seconds").has(source):
+            # never in contact yet: the age counts from the first try, so that an alert on it goes off
+            self._contact[source] = event.at.timestamp()
+            self._of("syncd_source_contact_age_seconds").at(source).set_function(lambda: self._age(source))
+        if not event.error:
+            self._contact[source] = event.at.timestamp()
+            self._of("syncd_source_last_contact_timestamp_seconds").at(source).set(event.at.timestamp())
+
+    def _age(self, source: str) -> float:
+        since = self._contact.get(source)
+        return 0.0 if since is None else max(0.0, self._clock.now().timestamp() - since)
+
+    def _source_synced(self, event: events.SourceSynced) -> None:
+        source = event.source
+        self._of("syncd_sync_total").at(source, event.result, event.reason).inc()
+        self._of("syncd_sync_duration_seconds").at(source).observe(max(0.0, event.seconds))
+        for change, count in (("created", event.created), ("updated", event.updated), ("deleted", event.deleted)):
+            if count:
+                self._of("syncd_sync_changes_total").at(source, change).inc(count)
+        for family in ("syncd_source_info", "syncd_sync_held", "syncd_source_objects"):
+            self._of(family).remove(source=source)
+        self._of("syncd_source_info").at(source, event.revision, event.applied_revision).set(1)
+        if event.result == "held":
+            self._of("syncd_sync_held").at(source, event.reason).set(1)
+        for kind, count in event.objects:
+            self._of("syncd_source_objects").at(source, kind).set(count)
+        self._of("syncd_source_problems").at(source, "error").set(event.errors)
+        self._of("syncd_source_problems").at(source, "warning").set(event.warnings)
+        self._of("syncd_source_ignored_files").at(source).set(event.ignored)
+
+    def _source_removed(self, event: events.SourceRemoved) -> None:
+        self._contact.pop(event.source, None)
+        for name, metric in METRICS.items():
+            if "source" in metric.labels:
+                self._of(name).remove(source=event.source)
+
+    # syncd itself
+
+    def _loop_failed(self, event: events.LoopFailed) -> None:
+        self._of("syncd_loop_failures_total").at(event.loop, event.kind).inc()
+
+
+def _origin_labels(namespace: str, origin: str) -> Labels:
+    """namespace, kind and name of a run's origin.
+
+    >>> _origin_labels("ci", "cron/nightly"), _origin_labels("ci", "workflow")
+    (('ci', 'cron', 'nightly'), ('ci', 'workflow', ''))
+    """
+    kind, _, name = origin.partition("/")
+    return namespace, kind, name

@@ -1,0 +1,253 @@
+"""What `/metrics` says after which events; that it is bounded, and forgets what is gone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from syncd.argo.manifest import Key
+from syncd.cron.ledger import Outcome, Reason, Row
+from syncd.observe import catalogue, describe, events
+from syncd.observe.catalogue import METRICS, Type
+from syncd.observe.metrics import Metrics
+from tests.support.clocks import ManualClock
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+NIGHTLY = Key("CronWorkflow", "ci", "nightly")
+RUN = Key("Workflow", "ci", "nightly-1767225600")
+STARTED = events.RunStarted(RUN, "u1", "cron/nightly", NOW)
+FINISHED = events.RunFinished(RUN, "u1", "cron/nightly", NOW, "Succeeded", 42.0)
+SYNCED = events.SourceSynced(
+    "examples",
+    NOW,
+    0.2,
+    "applied",
+    "main@sha1:b",
+    "main@sha1:b",
+    created=3,
+    unchanged=1,
+    ignored=7,
+    warnings=2,
+    objects=(("CronWorkflow", 1), ("WorkflowTemplate", 3)),
+)
+ROW = Row(NIGHTLY, "uid", NOW, Outcome.FIRED, Reason.ON_TIME, NOW, NOW)
+
+
+def metrics(*heard, clock=None) -> Metrics:
+    made = Metrics(clock or ManualClock(NOW), version="0.1.0", process=False)
+    for event in heard:
+        made(event)
+    return made
+
+
+def samples(made: Metrics) -> dict[tuple[str, ...], float]:
+    """(name, label values in the catalogue's order…) → value of every sample, as a scraper reads them."""
+    text = made.render()[0].decode()
+    found = {}
+    for family in text_string_to_metric_families(text):
+        metric = METRICS.get(family.name) or METRICS[f"{family.name}_total"]
+        for sample in family.samples:
+            names = [name for name in (*metric.labels, "le") if name in sample.labels]
+            assert set(names) == sample.labels.keys()
+            found[sample.name, *(sample.labels[name] for name in names)] = sample.value
+    return found
+
+
+def test_a_run_from_start_to_end():
+    during = samples(metrics(STARTED))
+    assert during["syncd_runs_active", "ci", "cron", "nightly"] == 1
+    after = samples(metrics(STARTED, FINISHED))
+    assert after["syncd_runs_active", "ci", "cron", "nightly"] == 0
+    assert after["syncd_runs_total", "ci", "cron", "nightly", "Succeeded"] == 1
+    assert after["syncd_run_duration_seconds_sum", "ci", "cron", "nightly"] == 42
+    assert after["syncd_run_duration_seconds_bucket", "ci", "cron", "nightly", "60.0"] == 1
+    assert after["syncd_run_last_success_timestamp_seconds", "ci", "cron", "nightly"] == NOW.timestamp()
+
+
+def test_a_run_announced_twice_is_active_once():
+    """A run that was adopted after a restart is announced again."""
+    assert samples(metrics(STARTED, STARTED))["syncd_runs_active", "ci", "cron", "nightly"] == 1
+    assert samples(metrics(STARTED, STARTED, FINISHED))["syncd_runs_active", "ci", "cron", "nightly"] == 0
+    assert ("syncd_runs_active", "ci", "cron", "nightly") not in samples(metrics(FINISHED))
+
+
+def test_a_failure_is_no_success():
+    failed = replace(FINISHED, phase="Failed")
+    assert ("syncd_run_last_success_timestamp_seconds", "ci", "cron", "nightly") not in samples(metrics(failed))
+
+
+def test_last_success_survives_a_restart_and_never_goes_back():
+    made = metrics(FINISHED)
+    made.remember_success("ci", "cron/nightly", NOW - timedelta(days=1))
+    made.remember_success("ci", "template/base", NOW - timedelta(days=1))
+    said = samples(made)
+    assert said["syncd_run_last_success_timestamp_seconds", "ci", "cron", "nightly"] == NOW.timestamp()
+    assert said["syncd_run_last_success_timestamp_seconds", "ci", "template", "base"] == NOW.timestamp() - 86400
+
+
+def test_slots_by_outcome_and_reason():
+    outage = replace(ROW, outcome=Outcome.MISSED, reason=Reason.DOWN, count=288)
+    pending = replace(ROW, outcome=Outcome.PENDING)
+    said = samples(metrics(*(events.SlotDecided(row, 0.3) for row in (pending, ROW)), events.SlotDecided(outage)))
+    assert said["syncd_cron_slots_total", "ci", "nightly", "fired", "on-time"] == 1
+    assert said["syncd_cron_slots_total", "ci", "nightly", "missed", "down"] == 288
+    assert said["syncd_cron_fire_delay_seconds_count",] == 1
+
+
+def test_next_fire_is_absent_while_a_cron_never_fires():
+    armed = events.CronArmed(NIGHTLY, NOW)
+    assert samples(metrics(armed))["syncd_cron_next_fire_timestamp_seconds", "ci", "nightly"] == NOW.timestamp()
+    assert not _mentioning("nightly", metrics(armed, events.CronArmed(NIGHTLY, None)))
+
+
+def test_series_go_with_their_cron():
+    before = metrics(STARTED, FINISHED, events.CronArmed(NIGHTLY, NOW), events.SlotDecided(ROW, 0.1))
+    assert _mentioning("nightly", before)
+    before(events.CronRemoved(NIGHTLY))
+    assert not _mentioning("nightly", before)
+
+
+def test_a_run_that_outlives_its_cron_leaves_no_series():
+    made = metrics(STARTED, events.CronRemoved(NIGHTLY))
+    assert [name for name, *_ in _mentioning("nightly", made)] == ["syncd_runs_active"]
+    made(FINISHED)
+    assert not _mentioning("nightly", made)
+
+
+def test_a_cron_that_comes_back_is_counted_again():
+    made = metrics(STARTED, events.CronRemoved(NIGHTLY), events.CronArmed(NIGHTLY, NOW), FINISHED)
+    assert samples(made)["syncd_runs_total", "ci", "cron", "nightly", "Succeeded"] == 1
+
+
+def test_a_sync():
+    said = samples(metrics(SYNCED))
+    assert said["syncd_sync_total", "examples", "applied", ""] == 1
+    assert said["syncd_source_objects", "examples", "WorkflowTemplate"] == 3
+    assert said["syncd_source_problems", "examples", "warning"] == 2
+    assert said["syncd_sync_changes_total", "examples", "created"] == 3
+    assert said["syncd_source_info", "examples", "main@sha1:b", "main@sha1:b"] == 1
+
+
+def test_the_next_sync_replaces_what_the_last_one_said():
+    held = replace(SYNCED, result="held", reason="guard", revision="main@sha1:c", objects=(("CronWorkflow", 1),))
+    said = samples(metrics(SYNCED, held))
+    assert [key for key in said if key[0] == "syncd_source_info"] == [
+        ("syncd_source_info", "examples", "main@sha1:c", "main@sha1:b")
+    ]
+    assert said["syncd_sync_held", "examples", "guard"] == 1
+    assert ("syncd_source_objects", "examples", "WorkflowTemplate") not in said
+    assert not [key for key in samples(metrics(held, SYNCED)) if key[0] == "syncd_sync_held"]
+
+
+def test_the_age_of_the_last_contact_is_worked_out_at_the_scrape():
+    clock = ManualClock(NOW)
+    made = metrics(events.SourceChecked("examples", NOW, 0.1), clock=clock)
+    clock.advance(90)
+    assert samples(made)["syncd_source_contact_age_seconds", "examples"] == 90
+    made(events.SourceChecked("examples", clock.now(), 0.1, error="no route"))
+    assert samples(made)["syncd_source_contact_age_seconds", "examples"] == 90
+    made(events.SourceChecked("examples", clock.now(), 0.1))
+    assert samples(made)["syncd_source_contact_age_seconds", "examples"] == 0
+
+
+def test_a_source_never_reached_ages_from_the_first_try():
+    clock = ManualClock(NOW)
+    made = metrics(events.SourceChecked("examples", NOW, 0.1, error="no route"), clock=clock)
+    clock.advance(700)
+    said = samples(made)
+    assert said["syncd_source_contact_age_seconds", "examples"] == 700
+    assert ("syncd_source_last_contact_timestamp_seconds", "examples") not in said
+
+
+def test_series_go_with_their_source():
+    made = metrics(events.SourceChecked("examples", NOW, 0.1), SYNCED, events.SourceRemoved("examples"))
+    assert not _mentioning("examples", made)
+
+
+def test_starts_held_and_let_go():
+    assert samples(metrics(events.StartsHeld("disk full")))["syncd_starts_held", "disk full"] == 1
+    assert not _mentioning("disk full", metrics(events.StartsHeld("disk full"), events.StartsHeld("")))
+
+
+def test_label_sets_are_bounded_and_the_overflow_is_said():
+    made = metrics()
+    cap = METRICS["syncd_run_duration_seconds"].cap
+    for number in range(cap + 50):
+        run = Key("Workflow", "ci", f"r{number}")
+        made(events.RunFinished(run, str(number), f"template/t{number}", NOW, "Succeeded", 1.0))
+    said = samples(made)
+    assert said["syncd_run_duration_seconds_count", "other", "other", "other"] == 50
+    assert said["syncd_metrics_overflow_total", "syncd_run_duration_seconds"] == 50
+    assert len([key for key in said if key[0] == "syncd_run_duration_seconds_count"]) == cap + 1
+
+
+def test_room_is_given_back_when_series_go(monkeypatch):
+    monkeypatch.setitem(
+        METRICS, "syncd_cron_next_fire_timestamp_seconds", _capped("syncd_cron_next_fire_timestamp_seconds")
+    )
+    one, two = (Key("CronWorkflow", "ci", name) for name in ("one", "two"))
+    made = metrics(events.CronArmed(one, NOW), events.CronRemoved(one), events.CronArmed(two, NOW))
+    assert ("syncd_cron_next_fire_timestamp_seconds", "ci", "two") in samples(made)
+
+
+@pytest.mark.parametrize(
+    ("accept", "content_type"),
+    [
+        ("", "text/plain"),
+        ("application/openmetrics-text; version=1.0.0", "application/openmetrics-text"),
+        ("application/openmetrics-text;version=zz", "text/plain"),
+        ("garbage;;;q=x, */*", "text/plain"),
+        ("\x00" * 50, "text/plain"),
+    ],
+)
+def test_any_accept_header_is_answered(accept, content_type):
+    body, said = metrics(FINISHED).render(accept)
+    assert said.startswith(content_type)
+    assert b"syncd_runs_total" in body
+    assert b"_created" not in body
+
+
+def test_every_metric_of_the_catalogue_follows_the_conventions():
+    for name, metric in METRICS.items():
+        assert name.startswith("syncd_")
+        assert name.endswith("_total") == (metric.type is Type.COUNTER)
+        assert bool(metric.buckets) == (metric.type is Type.HISTOGRAM)
+        assert metric.help.endswith((".", "fail."))
+        assert not {"le", "quantile", "job", "instance", "run", "node"} & set(metric.labels)
+
+
+def test_the_worst_scrape_stays_small():
+    """Law: caps bound the number of series, whatever happens."""
+    worst = sum(
+        (metric.cap if metric.labels else 1) * (len(metric.buckets) + 3 if metric.buckets else 1)
+        for metric in METRICS.values()
+    )
+    assert worst < 25_000
+
+
+def test_every_event_but_those_without_a_figure_moves_something():
+    moved = set(metrics()._moves)
+    assert moved == set(events.Event.__args__)
+
+
+def test_the_page_lists_every_metric():
+    page = describe.markdown()
+    for name, metric in METRICS.items():
+        assert f"| `{name}` | {metric.type} |" in page
+
+
+def _mentioning(word, made):
+    return [key for key in samples(made) if word in key]
+
+
+def _capped(name):
+    return replace(METRICS[name], cap=1)
+
+
+def test_two_in_one_process_do_not_know_each_other():
+    metrics(FINISHED)
+    assert not _mentioning("nightly", metrics())
+    assert catalogue.OTHER not in {name for name, *_ in samples(metrics())}
