@@ -13,7 +13,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import orjson
 
@@ -21,7 +20,7 @@ from syncd.argo import labels
 from syncd.argo.manifest import Body, Key
 from syncd.argo.selectors import Selector
 from syncd.base.clock import Clock, Random
-from syncd.base.errors import AlreadyExists, Conflict, NotFound, SyncdError, Unreachable
+from syncd.base.errors import AlreadyExists, Conflict, Defect, NotFound, SyncdError, Unreachable
 from syncd.cluster import archive, feed, paging, verbs
 from syncd.cluster.api import Changed, Entry, FinishedRun, Page, Verb, Write, Written
 from syncd.cron.ledger import Outcome, Row
@@ -164,20 +163,20 @@ class MemoryStore:
             archive.check_seq(key, seqs.get(entry.run_uid, self._objects[key].seq), entry.seq)
             seqs[entry.run_uid] = entry.seq
         changes: builtins.list[feed.Change[Body]] = []
-        for entry in entries:
+        for entry in [_copied(entry) for entry in entries]:
             key = runs[entry.run_uid]
             live = self._objects[key]
             after = live.body
             if entry.labels:
                 after = verbs.merged_labels(after, entry.labels)
             if entry.status is not None:
-                status = {name: value for name, value in _copy(entry.status).items() if name != "nodes"}
+                status = {name: value for name, value in entry.status.items() if name != "nodes"}
                 after = {**after, "status": status}
-            live.nodes |= {node_id: _copy(node) for node_id, node in entry.nodes.items()}
+            live.nodes |= entry.nodes
             live.seq = entry.seq
-            live.journal.append(Entry(entry.run_uid, entry.seq, entry.now, _copy(list(entry.observations))))
+            live.journal.append(Entry(entry.run_uid, entry.seq, entry.now, entry.observations))
             if entry.spec is not None:
-                live.spec = _copy(entry.spec)
+                live.spec = entry.spec
             self._replace(key, live, after, changes, touched=bool(entry.nodes))
         self._feed.publish(changes, self._version)
 
@@ -383,6 +382,11 @@ def _patched_nodes(nodes: dict[str, Body], change: verbs.Nodes) -> dict[str, Bod
     return merged
 
 
-def _copy(value: Any) -> Any:
-    """A copy by way of JSON, so that nobody holds a reference into the store."""
-    return orjson.loads(orjson.dumps(value))
+def _copied(entry: Entry) -> Entry:
+    """A copy by way of JSON, so that nobody holds a reference into the store. Raises Defect where it is not JSON."""
+    parts = [list(entry.observations), dict(entry.nodes), entry.status, dict(entry.labels), entry.spec]
+    try:
+        observations, nodes, status, added, spec = orjson.loads(orjson.dumps(parts))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise Defect(f"run {entry.run_uid}: a journal entry is not JSON: {error}") from error
+    return Entry(entry.run_uid, entry.seq, entry.now, observations, nodes, status, added, spec)

@@ -58,7 +58,7 @@ def canonical(key: Key, body: Body | None) -> Body:
         raise Invalid(f"{key}: the body is {type(body).__name__}, not a mapping")
     try:
         text = orjson.dumps(body)
-    except (TypeError, ValueError, RecursionError) as error:
+    except (TypeError, ValueError, RecursionError) as error:  # too deep, a number past 64 bits, half a character
         raise Invalid(f"{key}: the body is not JSON: {error}") from error
     if len(text) > MAX_BODY_BYTES:
         raise Invalid(f"{key}: the body has {len(text)} bytes, more than the {MAX_BODY_BYTES} that an object may have")
@@ -100,21 +100,23 @@ def created(key: Key, body: Body, *, uid: str, version: int, now: datetime) -> t
     fresh, nodes = _without_nodes(key, body)
     metadata = _metadata(key, fresh)
     _check_identity(key, fresh, metadata)
-    for name in _SERVER_SET:
-        metadata.pop(name, None)
-    fresh["metadata"] = {
-        "name": key.name,
-        **({"namespace": key.namespace} if key.namespace else {}),
-        "uid": uid,
-        "resourceVersion": str(version),
-        "generation": 1,
-        "creationTimestamp": rfc3339(now),
-        **metadata,
+    body = {
+        "apiVersion": fresh.get("apiVersion") or labels.API_VERSION_OF.get(key.kind, "v1"),
+        "kind": key.kind,
+        "metadata": {
+            "name": key.name,
+            **({"namespace": key.namespace} if key.namespace else {}),
+            "uid": uid,
+            "resourceVersion": str(version),
+            "generation": 1,
+            "creationTimestamp": rfc3339(now),
+            **{name: value for name, value in metadata.items() if name not in _SERVER_SET},
+        },
     }
-    _typed(key, fresh)
-    if fresh.get("status", 0) is None:
-        del fresh["status"]
-    return fresh, Nodes(patch=nodes.patch)
+    body |= {name: value for name, value in fresh.items() if name not in _NOT_FIELDS and value is not None}
+    if fresh.get("status") is not None:
+        body["status"] = fresh["status"]
+    return body, Nodes(patch=nodes.patch)
 
 
 def applied(key: Key, live: Body, desired: Body, owned: Owned) -> Body:
@@ -277,9 +279,3 @@ def _check_identity(key: Key, body: Body, metadata: Mapping[str, Any]) -> None:
     ):
         if said is not None and said != meant and not (field == "metadata.namespace" and not meant):
             raise Invalid(f"{key}: {field} of the body is {said!r}")
-
-
-def _typed(key: Key, body: Body) -> None:
-    body["kind"] = key.kind
-    if not body.get("apiVersion"):
-        body["apiVersion"] = labels.API_VERSION_OF.get(key.kind, "v1")

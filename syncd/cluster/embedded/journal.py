@@ -21,7 +21,7 @@ from syncd.cluster.embedded import objects
 from syncd.cluster.embedded.rows import Stored
 from syncd.cluster.embedded.writer import Transaction
 
-_RUN = """SELECT id, namespace, name, version, generation, created, finished, seq, head, status
+_RUN = """SELECT id, namespace, name, generation, created, finished, seq, head, status
           FROM objects WHERE uid = ? AND kind = 'Workflow'"""
 
 
@@ -35,7 +35,7 @@ def _save_one(transaction: Transaction, entry: Entry) -> None:
     found = transaction.execute(_RUN, (entry.run_uid,)).fetchone()
     if found is None:
         raise NotFound(f"run {entry.run_uid} not found: its Workflow was deleted")
-    row, namespace, name, version, generation, created, finished, last, head, status = found
+    row, namespace, name, generation, created, finished, last, head, status = found
     key = Key(labels.WORKFLOW, namespace, name)
     archive.check_seq(key, last, entry.seq)
     transaction.execute(
@@ -43,11 +43,7 @@ def _save_one(transaction: Transaction, entry: Entry) -> None:
         (row, entry.seq, rfc3339_micro(entry.now), _json(key, list(entry.observations))),
     )
     for node_id, node in entry.nodes.items():
-        transaction.execute(
-            "INSERT INTO nodes (run, node_id, body) VALUES (?, ?, ?)"
-            " ON CONFLICT (run, node_id) DO UPDATE SET body = excluded.body",
-            (row, node_id, _json(key, node)),
-        )
+        objects.put_node(transaction, row, node_id, _json(key, node))
     if entry.spec is not None:
         transaction.execute(
             "INSERT INTO runs (run, spec) VALUES (?, ?) ON CONFLICT (run) DO UPDATE SET spec = excluded.spec",

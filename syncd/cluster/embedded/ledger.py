@@ -73,7 +73,8 @@ def pending(connection: sqlite3.Connection) -> list[Row]:
 def prune(transaction: Transaction, before: datetime, keep_per_cron: int) -> int:
     """As `Ledger.prune`."""
     dropped = 0
-    for (uid,) in transaction.execute(f"{_UIDS} SELECT uid FROM crons WHERE uid IS NOT NULL").fetchall():
+    every = transaction.execute(f"{_UIDS} SELECT uid FROM crons WHERE uid IS NOT NULL").fetchall()  # noqa: S608
+    for (uid,) in every:
         dropped += transaction.execute(
             "DELETE FROM ledger WHERE cron_uid = ?1 AND outcome <> 'pending' AND until < ?2 AND slot <="
             " (SELECT slot FROM ledger WHERE cron_uid = ?1 ORDER BY slot DESC LIMIT 1 OFFSET ?3)",

@@ -252,16 +252,16 @@ def _patch_nodes(transaction: Transaction, row: int, change: verbs.Nodes) -> boo
         after = verbs.merge_patch(before, patch)
         if after != before:
             touched = True
-            put_node(transaction, row, node_id, after)
+            put_node(transaction, row, node_id, orjson.dumps(after))
     return touched
 
 
-def put_node(transaction: Transaction, row: int, node_id: str, node: Body) -> None:
+def put_node(transaction: Transaction, row: int, node_id: str, node: bytes) -> None:
     """Write or replace one row of status.nodes."""
     transaction.execute(
         "INSERT INTO nodes (run, node_id, body) VALUES (?, ?, ?)"
         " ON CONFLICT (run, node_id) DO UPDATE SET body = excluded.body",
-        (row, node_id, orjson.dumps(node)),
+        (row, node_id, node),
     )
 
 

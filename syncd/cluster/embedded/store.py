@@ -292,7 +292,8 @@ class EmbeddedStore:
             try:
                 return read(connection)
             finally:
-                connection.execute("COMMIT")
+                if connection.in_transaction:
+                    connection.execute("COMMIT")
         except sqlite3.Error as error:
             raise database.meaning(error, self.path) from error
 
