@@ -15,10 +15,11 @@ from typing import Any
 class StartTask:
     """Run one pod's worth of work: a container or script template with everything substituted.
 
-    task_id: `<run uid>.<node id hash>.<epoch>`: letters, digits, `-`, `.`; at most 100 characters; safe as a file name;
+    task_id: `<run uid>.<order of the node>.<epoch>`: letters, digits, `-`, `.`; at most 100 characters; safe as a file name;
     template: Argo's Template object, all tags replaced (`container` or `script`, `inputs`, `outputs`, `volumes`, …);
     inputs.parameters hold values, inputs.artifacts hold locations ({name, path, s3|raw|http|git|local…, mode, optional});
     deadline: when the task must have ended, enforced even while the daemon is dead; None = no limit;
+    active_seconds: how long it may run from its start (the executor's deadline is the earlier of both); None = no limit;
     capture_result: whether anybody reads outputs.result (stdout, at most 256 KiB, the last);
     volumes: the workflow's spec.volumes; archive: the run's artifact repository reference and key context.
     """
@@ -33,6 +34,7 @@ class StartTask:
     template_name: str
     template: dict[str, Any]
     deadline: datetime | None = None
+    active_seconds: float | None = None
     capture_result: bool = False
     archive_logs: bool = False
     volumes: list[dict[str, Any]] = field(default_factory=list)
