@@ -169,8 +169,8 @@ class Journal:
 def line(event: Event) -> tuple[int, str, Mapping[str, Any]] | None:
     """Level, message and fields of an event; None where it is not worth a line."""
     match event:
-        case events.SourceChecked(source=source, error=error) if error:
-            return logging.WARNING, f"source {source}: {error}", {"source": source}
+        case events.SourceChecked(source=source, error=error) if error:  # the runner says it louder, and when again
+            return logging.DEBUG, f"source {source}: {error}", {"source": source}
         case events.SourceSynced():
             return _synced(event)
         case events.SourceRemoved(source=source):

@@ -13,8 +13,10 @@ from dataclasses import dataclass
 
 from syncd.argo import labels
 from syncd.argo.manifest import Body, Key
+from syncd.base.errors import Invalid
+from syncd.plan import faults
 from syncd.plan.desired import Desired, Stamp, marks, short, stamped
-from syncd.plan.plan import Change, Plan, Policy, Verb, judge_permission
+from syncd.plan.plan import Change, Plan, Policy, Verb, judge_permission, refuse
 
 NAME_LENGTH = 63
 """Longest name of a run: it becomes a label's value."""
@@ -42,7 +44,7 @@ def plan(
 ) -> Plan:
     """One change for every key of desired and remembered.
 
-    run_all: the source says `workflows: run`; workflow_of: makes a Workflow of a Job's body. Like `plan.plan`, the
+    run_all: the source says `workflows: run`; workflow_of: makes a Workflow of a Job's body, or raises Invalid. Like `plan.plan`, the
     plan of a subset is the subset of the plan.
     """
     changes = [
@@ -65,14 +67,12 @@ def _wanted(
         return refused
     runs = run_all or marks(wanted.body)[1].get(labels.RUN) == "once"
     if runs and wanted.digest not in known.ran:
-        return Change(
-            Verb.RUN,
-            wanted.key,
-            "to be run once" if not known.ran else "its content changed: to be run once more",
-            run_body(wanted, policy, workflow_of),
-            path=wanted.path,
-            digest=wanted.digest,
-        )
+        try:
+            body = run_body(wanted, policy, workflow_of)
+        except Invalid as error:
+            return refuse(wanted, faults.NOT_WRITTEN, str(error))
+        reason = "its content changed: to be run once more" if known.ran else "to be run once"
+        return Change(Verb.RUN, wanted.key, reason, body, path=wanted.path, digest=wanted.digest)
     if known.digest != wanted.digest or known.path.rpartition(":")[0] != wanted.file:
         reason = "changed" if known.digest else "new"
         return Change(Verb.OFFER, wanted.key, reason, path=wanted.path, digest=wanted.digest)

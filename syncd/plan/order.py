@@ -1,7 +1,7 @@
-"""In which order objects are written: what is referred to comes first; what refers goes first.
+"""In which order objects are written: what is referred to comes first; deletes go the other way, kind by kind.
 
 In: keys and bodies. Out: the same keys sorted. Called by `plan.plan` for creates and updates (`sort`) and deletes
-(`sort` backwards). A reader of the store that looks in the middle of an apply (a cron that fires between two batches)
+(`rank`, backwards). A reader of the store that looks in the middle of an apply (a cron that fires between two batches)
 then never finds a reference to something not there yet.
 """
 
@@ -37,7 +37,7 @@ def sort(bodies: Mapping[Key, Body]) -> list[Key]:
     """
     ordered: list[Key] = []
     done: set[Key] = set()
-    for first in sorted(bodies, key=_rank):
+    for first in sorted(bodies, key=rank):
         if first in done:
             continue
         stack: list[tuple[Key, Iterator[Key]]] = [(first, _needs(first, bodies))]
@@ -54,15 +54,16 @@ def sort(bodies: Mapping[Key, Body]) -> list[Key]:
     return ordered
 
 
-def _rank(key: Key) -> tuple[int, str, str, str]:
+def rank(key: Key) -> tuple[int, str, str, str]:
+    """Sorts keys by kind, then namespace and name."""
     return RANK.get(key.kind, len(RANK)), key.namespace, key.name, key.kind
 
 
 def _needs(key: Key, bodies: Mapping[Key, Body]) -> Iterator[Key]:
     """What `key` refers to among `bodies`, in order. Kinds of a lower rank are there already."""
-    rank = RANK.get(key.kind, len(RANK))
+    own = RANK.get(key.kind, len(RANK))
     found = {other for other in references(bodies[key], key.namespace) if other in bodies}
-    return iter(sorted((other for other in found if RANK.get(other.kind, len(RANK)) == rank), key=_rank))
+    return iter(sorted((other for other in found if RANK.get(other.kind, len(RANK)) == own), key=rank))
 
 
 def references(body: Mapping[str, Any], namespace: str) -> frozenset[Key]:

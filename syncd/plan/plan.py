@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -124,20 +124,24 @@ def plan(desired: Mapping[Key, Desired], live: Mapping[Key, Body], owned: Collec
     desired: what the source wants; owned: what its inventory holds; live: what is there of both (other keys are not
     looked at). Every key of desired and owned has exactly one change. Never raises.
     """
-    changes = {key: _wanted(wanted, live.get(key), key in owned, policy) for key, wanted in desired.items()}
-    changes |= {key: _unwanted(key, live.get(key), policy) for key in owned if key not in desired}
-    return Plan(tuple(_ordered(changes, live)))
+    changes = [_wanted(wanted, live.get(key), key in owned, policy) for key, wanted in desired.items()]
+    changes += [_unwanted(key, live.get(key), policy) for key in owned if key not in desired]
+    return joined(changes)
 
 
-def _ordered(changes: Mapping[Key, Change], live: Mapping[Key, Body]) -> Iterator[Change]:
-    writes = {key: change.body for key, change in changes.items() if change.body is not None}
-    deletes = {key: live[key] for key, change in changes.items() if change.verb is Verb.DELETE}
-    for key in order.sort(writes):
-        yield changes[key]
-    for key in reversed(order.sort(deletes)):
-        yield changes[key]
-    for key in sorted(changes.keys() - writes.keys() - deletes.keys()):
-        yield changes[key]
+def joined(changes: Iterable[Change]) -> Plan:
+    """One plan of changes to different keys, put in order: how plans of subsets become the plan of all."""
+    by_key = {change.key: change for change in changes}
+    bodies = {key: change.body for key, change in by_key.items() if change.body is not None}
+    writes = [by_key[key] for key in order.sort(bodies)]
+    deletes = sorted(
+        (change for change in by_key.values() if change.verb is Verb.DELETE),
+        key=lambda change: order.rank(change.key),
+        reverse=True,
+    )
+    done = {change.key for change in (*writes, *deletes)}
+    rest = [by_key[key] for key in sorted(by_key.keys() - done)]
+    return Plan((*writes, *deletes, *rest))
 
 
 def _wanted(wanted: Desired, body: Body | None, in_inventory: bool, policy: Policy) -> Change:
@@ -200,10 +204,10 @@ def judge_permission(wanted: Desired, policy: Policy) -> Change | None:
     """The Refuse of an object that this source may not write at all; None where it may."""
     key = wanted.key
     if not policy.allows_kind(key.kind):
-        return _refuse(wanted, faults.KIND_NOT_ALLOWED, f"source {policy.source} may not write a {key.kind}")
+        return refuse(wanted, faults.KIND_NOT_ALLOWED, f"source {policy.source} may not write a {key.kind}")
     if policy.namespaces is not None and key.namespace and key.namespace not in policy.namespaces:
         reason = f"source {policy.source} may not write to namespace {key.namespace}"
-        return _refuse(wanted, faults.NAMESPACE_NOT_ALLOWED, reason)
+        return refuse(wanted, faults.NAMESPACE_NOT_ALLOWED, reason)
     return None
 
 
@@ -213,11 +217,12 @@ def _judge_owner(wanted: Desired, body: Body, policy: Policy) -> Change | None:
     if owner == policy.source or (owner and owner in policy.retired):
         return None
     if owner:
-        return _refuse(wanted, faults.OWNED_BY_SOURCE, f"{wanted.key} is owned by source {owner}", _uid(body))
-    return _refuse(wanted, faults.NOT_OURS, f"{wanted.key} exists and was not made by syncd", _uid(body))
+        return refuse(wanted, faults.OWNED_BY_SOURCE, f"{wanted.key} is owned by source {owner}", _uid(body))
+    return refuse(wanted, faults.NOT_OURS, f"{wanted.key} exists and was not made by syncd", _uid(body))
 
 
-def _refuse(wanted: Desired, code: str, reason: str, uid: str = "") -> Change:
+def refuse(wanted: Desired, code: str, reason: str, uid: str = "") -> Change:
+    """The change that leaves an object alone and says why. code: of `plan.faults`."""
     return Change(Verb.REFUSE, wanted.key, reason, uid=uid, code=code, path=wanted.path, digest=wanted.digest)
 
 

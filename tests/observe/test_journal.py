@@ -143,7 +143,7 @@ def test_unknown_words_are_refused(stream, wrong):
             "WARNING",
             "source examples main@sha1:b held: problems, 4 errors; main@sha1:a stays in force",
         ),
-        (events.SourceChecked("examples", NOW, 0.1, error="no route"), "WARNING", "source examples: no route"),
+        (events.SourceChecked("examples", NOW, 0.1, error="no route"), "DEBUG", "source examples: no route"),
         (events.SourceChecked("examples", NOW, 0.1), None, ""),
         (events.SlotDecided(ROW), "INFO", "cron ci/nightly: slot 2026-01-01T00:00:00Z fired (on-time)"),
         (events.SlotDecided(replace(ROW, outcome=Outcome.PENDING)), None, ""),
