@@ -10,6 +10,7 @@ Schedules that run in every hour go by elapsed time and are left alone, as Debia
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
@@ -59,6 +60,33 @@ def repeated(zone: Zone, moment: int) -> bool:
         return False
     change = change_between(zone, moment - _PROBE, moment)
     return moment < change + (before - now)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A change of the clocks: seconds since 1970, offsets before and after in seconds."""
+
+    at: int
+    old: int
+    new: int
+
+
+def effects(rule: Fields, zone: Zone, after: int, until: int) -> list[Change]:
+    """The changes of the clocks in (after, until) that skip or repeat a local time which `rule` names."""
+    found: list[Change] = []
+    if zone.rules is None or rule.hours == _ALL_HOURS:
+        return found
+    low = after
+    while low < until:
+        high = min(until, low + civil.DAY)
+        old, new = zone.offset(low), zone.offset(high)
+        if old != new:
+            change = change_between(zone, low, high)
+            shown = (change + min(old, new), change + max(old, new))
+            if _asks_within(rule, *shown):
+                found.append(Change(change, old, new))
+        low = high
+    return found
 
 
 def change_between(zone: Zone, low: int, high: int) -> int:

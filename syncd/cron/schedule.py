@@ -25,6 +25,7 @@ from syncd.cron.grammar import Every, Fields
 _PREFIX: Final = re.compile(r"(?:CRON_TZ|TZ)=")
 _FEW: Final = 64  # so many slots are walked one by one before anything cleverer is tried
 _COUNTED_DAYS: Final = 1500  # a longer outage is counted by proportion: nobody needs 2,103,840 to the unit
+SECOND: Final = timedelta(seconds=1)  # the grain of all slots
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 

@@ -24,7 +24,9 @@ def following(rule: Fields, zone: Zone, after: int) -> int | None:
     walk = _Walk(rule, zone, after + 1)
     last_year = walk.now.year + _YEARS
     while walk.now.year <= last_year and walk.moment <= civil.LATEST:
-        if not (walk.month_wraps() or walk.day_wraps() or walk.hour_wraps() or walk.minute_wraps() or walk.second_wraps()):
+        if not (
+            walk.month_wraps() or walk.day_wraps() or walk.hour_wraps() or walk.minute_wraps() or walk.second_wraps()
+        ):
             return walk.moment
     return None
 
@@ -94,7 +96,8 @@ class _Walk:
         if not self.now.second:
             return False
         self.aligned = True
-        self._go(self.moment + 60 - self.now.second)
+        while self.now.second:  # more than once only where local mean time ends
+            self._go(self.moment + 60 - self.now.second)
         return True
 
     def _align(self, moment: int) -> None:
