@@ -129,7 +129,6 @@ ROUTES: Final[tuple[Route, ...]] = (
 
 _SHUTDOWN_SECONDS: Final = 5.0
 _HEADERS: Final = {
-    "Server": "syncd",
     "Cache-Control": "no-store",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
@@ -181,6 +180,7 @@ async def start(
         access_log=None,
         shutdown_timeout=_SHUTDOWN_SECONDS,
         keepalive_timeout=75.0,
+        lingering_time=2.0,  # for a refused body that is still on its way
         auto_decompress=False,
     )
     await runner.setup()
@@ -213,6 +213,7 @@ def _taken(address: str) -> Iterator[None]:
 
 
 async def _add_headers(request: web.Request, response: web.StreamResponse) -> None:
+    response.headers["Server"] = "syncd"  # aiohttp has put its version and Python's there
     for name, value in _HEADERS.items():
         response.headers.setdefault(name, value)
 

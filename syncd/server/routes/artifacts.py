@@ -7,7 +7,7 @@ an artifact is somebody else's HTML (stored XSS, GO-2026-4350), so it is an atta
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Final
 
 from aiohttp import web
@@ -22,22 +22,22 @@ _DIRECTIONS: Final = ("outputs", "inputs")
 
 async def output(request: web.Request) -> web.StreamResponse:
     """GET /artifacts/{namespace}/{name}/{nodeId}/{artifactName}."""
-    return await _send(request, await _by_name(request), "outputs")
+    return await _send(request, "outputs", _by_name(request, "name"))
 
 
 async def input_(request: web.Request) -> web.StreamResponse:
     """GET /input-artifacts/{namespace}/{name}/{nodeId}/{artifactName}."""
-    return await _send(request, await _by_name(request), "inputs")
+    return await _send(request, "inputs", _by_name(request, "name"))
 
 
 async def output_by_uid(request: web.Request) -> web.StreamResponse:
     """GET /artifacts-by-uid/{uid}/{nodeId}/{artifactName}."""
-    return await _send(request, await _by_uid(request, "uid"), "outputs")
+    return await _send(request, "outputs", _by_uid(request, "uid"))
 
 
 async def input_by_uid(request: web.Request) -> web.StreamResponse:
     """GET /input-artifacts-by-uid/{uid}/{nodeId}/{artifactName}."""
-    return await _send(request, await _by_uid(request, "uid"), "inputs")
+    return await _send(request, "inputs", _by_uid(request, "uid"))
 
 
 async def file(request: web.Request) -> web.StreamResponse:
@@ -45,15 +45,13 @@ async def file(request: web.Request) -> web.StreamResponse:
     direction = request.match_info["direction"]
     if direction not in _DIRECTIONS:
         raise Invalid(f"an artifact is one of {' or '.join(_DIRECTIONS)}, not {direction[:40]!r}")
-    match request.match_info["where"]:
-        case "workflows":
-            return await _send(request, await _by_name(request, "id"), direction)
-        case "archived-workflows":
-            return await _send(request, await _by_uid(request, "id"), direction)
-    raise Invalid("the path must say workflows or archived-workflows")
+    where = request.match_info["where"]
+    if where not in _FOUND_BY:
+        raise Invalid(f"the path must say {' or '.join(_FOUND_BY)}, not {where[:40]!r}")
+    return await _send(request, direction, _FOUND_BY[where](request, "id"))
 
 
-async def _by_name(request: web.Request, part: str = "name") -> Body:
+async def _by_name(request: web.Request, part: str) -> Body:
     store = wire.services(request).store
     key = Key(labels.WORKFLOW, wire.namespace(request), wire.name(request, part))
     return await store.get(await listing.resolve(store, key))
@@ -63,8 +61,16 @@ async def _by_uid(request: web.Request, part: str) -> Body:
     return await listing.by_uid(wire.services(request).store, labels.WORKFLOW, wire.word(request, part))
 
 
-async def _send(request: web.Request, run: Body, direction: str) -> web.StreamResponse:
-    artifact = _find(run, wire.word(request, "nodeId"), direction, wire.word(request, "artifactName"))
+_FOUND_BY: Final[dict[str, Callable[[web.Request, str], Coroutine[Any, Any, Body]]]] = {
+    "workflows": _by_name,
+    "archived-workflows": _by_uid,
+}
+
+
+async def _send(request: web.Request, direction: str, finding: Coroutine[Any, Any, Body]) -> web.StreamResponse:
+    run = await finding
+    node_id, name = wire.word(request, "nodeId"), wire.word(request, "artifactName")
+    artifact = _find(run, node_id, direction, name)
     download = await wire.services(request).artifacts.open_artifact(run, artifact)
     response = web.StreamResponse()
     response.content_type = "application/octet-stream"
