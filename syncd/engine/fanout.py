@@ -131,7 +131,8 @@ def described(item: Any) -> str:
 
 def _inner(value: Any) -> str:
     if isinstance(value, str):
-        return value
+        # Argo's Item.String: as in JSON, without the quotes
+        return template.compact(value)[1:-1]
     if isinstance(value, list):
         # Go prints a list of items with spaces between them
         return "[" + " ".join(_inner(part) for part in value) + "]"

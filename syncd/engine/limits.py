@@ -55,10 +55,12 @@ class Gate:
 
     def _consider(self, call: Call) -> None:
         reason = self.refusal(call)
+        room = call.room
         if reason:
             call.refuse(reason)
+            if room is not None and room.waiting:
+                self.ask(room.waiting.popleft())
             return
-        room = call.room
         if room is not None and room.closed:
             call.refuse("")
             return
@@ -81,18 +83,21 @@ class Gate:
             return
         call.holds = False
         room.active -= 1
-        self._next(room.waiting)
+        if room.waiting:
+            self.ask(room.waiting.popleft())
 
     def pod_started(self) -> None:
         self.pods += 1
 
     def pod_ended(self) -> None:
         self.pods -= 1
-        self._next(self._waiting)
+        if self._waiting:
+            self._post(self._admit)
 
-    def _next(self, queue: deque[Call]) -> None:
-        if queue:
-            self.ask(queue.popleft())
+    def _admit(self) -> None:
+        """Let in what waits for a pod's place until the places are taken; what turns out to need none takes none."""
+        while self._waiting and (self.limit is None or self.pods < self.limit):
+            self._consider(self._waiting.popleft())
 
     def resume(self) -> None:
         """The workflow is no longer suspended."""

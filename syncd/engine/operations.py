@@ -193,10 +193,12 @@ def kept_parts(machine: Machine, restart: Callable[[Node], bool] | None) -> dict
     for node in nodes:
         if node.name == exit_name or node.name.startswith((exit_name + ".", exit_name + "[", exit_name + "(")):
             continue
-        around = part_of.get(node.boundary_id) or next(
-            (part_of[p] for p in node.parents if p in part_of and by_id[p].type in (status.RETRY, status.TASK_GROUP)),
-            "",
-        )
+        around = part_of.get(node.boundary_id, "")
+        for parent in node.parents:
+            # attempts and items hang under a node that is no boundary
+            attempt = by_id[parent].type == status.RETRY and bool((node.flag or {}).get("retried"))
+            if attempt or by_id[parent].type == status.TASK_GROUP:
+                around = around or part_of.get(parent, "")
         if around:
             part_of[node.id] = around
             parts[around].append(node)
