@@ -316,12 +316,12 @@ class MemoryStore:
             case Verb.PATCH:
                 if live is None:
                     raise NotFound(f"{key} not found")
-                after, nodes = verbs.patched(key, live.body, verbs.canonical(key, write.body))
+                after, nodes = verbs.patched(key, live.body, _given(key, write.body))
                 touched = live.nodes != (merged := _patched_nodes(live.nodes, nodes))
                 self._objects[key] = live = replace(live, nodes=merged)
                 return Written(key, self._replace(key, live, after, changes, touched=touched))
             case Verb.APPLY if live is not None:
-                desired = verbs.canonical(key, write.body)
+                desired = _given(key, write.body)
                 after = verbs.applied(key, live.body, desired, live.owned)
                 self._objects[key] = live = replace(live, owned=verbs.owned_by(desired))
                 return Written(key, self._replace(key, live, after, changes))
@@ -329,7 +329,7 @@ class MemoryStore:
                 return self._create(write, changes)
 
     def _create(self, write: Write, changes: builtins.list[feed.Change[Body]]) -> Written:
-        body = verbs.canonical(write.key, write.body)
+        body = _given(write.key, write.body)
         key = verbs.generated(write.key, body, self._random.suffix)
         if key in self._objects:
             raise AlreadyExists(f"{key} already exists")
@@ -380,6 +380,12 @@ def _patched_nodes(nodes: dict[str, Body], change: verbs.Nodes) -> dict[str, Bod
         else:
             merged[node_id] = verbs.merge_patch(merged.get(node_id), patch)
     return merged
+
+
+def _given(key: Key, body: Body | None) -> Body:
+    """A copy of what was handed in. Raises Invalid."""
+    copy: Body = orjson.loads(verbs.encoded(key, body))
+    return copy
 
 
 def _copied(entry: Entry) -> Entry:

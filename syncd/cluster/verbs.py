@@ -52,8 +52,8 @@ class Owned:
     annotations: frozenset[str] = frozenset()
 
 
-def canonical(key: Key, body: Body | None) -> Body:
-    """A copy of `body` that holds nothing but JSON. Raises Invalid: not JSON, too deep, too large, no mapping."""
+def encoded(key: Key, body: Body | None) -> bytes:
+    """The body as JSON text. Raises Invalid: no mapping, not JSON, too deep, too large."""
     if not isinstance(body, dict):
         raise Invalid(f"{key}: the body is {type(body).__name__}, not a mapping")
     try:
@@ -62,8 +62,14 @@ def canonical(key: Key, body: Body | None) -> Body:
         raise Invalid(f"{key}: the body is not JSON: {error}") from error
     if len(text) > MAX_BODY_BYTES:
         raise Invalid(f"{key}: the body has {len(text)} bytes, more than the {MAX_BODY_BYTES} that an object may have")
-    copy: Body = orjson.loads(text)
-    return copy
+    return text
+
+
+def checked(key: Key, body: Body | None) -> Body:
+    """`body` itself, once it is known that it can be stored. Raises Invalid as `encoded` does."""
+    encoded(key, body)
+    assert body is not None
+    return body
 
 
 def check_key(key: Key) -> None:
@@ -95,7 +101,7 @@ def generated(key: Key, body: Body | None, suffix: Callable[[], str]) -> Key:
 
 
 def created(key: Key, body: Body, *, uid: str, version: int, now: datetime) -> tuple[Body, Nodes]:
-    """The new object, and its nodes. body: canonical. Raises Invalid."""
+    """The new object, and its nodes. body: checked. Raises Invalid."""
     check_key(key)
     fresh, nodes = _without_nodes(key, body)
     metadata = _metadata(key, fresh)
@@ -124,7 +130,7 @@ def applied(key: Key, live: Body, desired: Body, owned: Owned) -> Body:
 
     Fields besides metadata and status become those of `desired`. Labels and annotations are merged: those that an
     earlier APPLY set (`owned`) and this one does not are removed, those of others stay. While a person holds
-    spec.suspend by hand (annotation syncd.io/by-hand), it stays as that person left it. desired: canonical.
+    spec.suspend by hand (annotation syncd.io/by-hand), it stays as that person left it. desired: checked.
     """
     declared = _metadata(key, desired)
     _check_identity(key, desired, declared)
@@ -161,7 +167,7 @@ def owned_by(desired: Body) -> Owned:
 
 
 def patched(key: Key, live: Body, patch: Body) -> tuple[Body, Nodes]:
-    """`live` after a JSON merge patch, and what happens to the nodes. patch: canonical. Raises Invalid, Conflict.
+    """`live` after a JSON merge patch, and what happens to the nodes. patch: checked. Raises Invalid, Conflict.
 
     uid and resourceVersion in the patch are preconditions; the rest of what the server sets cannot be patched.
     """

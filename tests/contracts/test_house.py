@@ -34,6 +34,10 @@ async def test_the_store_has_one_holder(store: Store) -> None:
         pass
 
 
+def files(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir() if path.is_file()]
+
+
 async def test_a_backup_takes_no_name_that_is_taken(store: Store, tmp_path: Path) -> None:
     await create(store, workflow("a"))
     target = tmp_path / "copy"
@@ -43,4 +47,4 @@ async def test_a_backup_takes_no_name_that_is_taken(store: Store, tmp_path: Path
     with pytest.raises(AlreadyExists, match="copy"):
         await store.backup(str(target))
     assert target.stat().st_size == size
-    assert [path.name for path in tmp_path.iterdir() if path.name.startswith("copy")] == ["copy"]
+    assert files(tmp_path) == ["copy"]

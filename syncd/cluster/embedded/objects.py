@@ -77,7 +77,7 @@ def _one(transaction: Transaction, write: Write, clock: Clock, random: Random) -
     if write.verb is Verb.DELETE:
         _delete(transaction, stored, before)
         return Written(write.key, before)
-    given = verbs.canonical(write.key, write.body)
+    given = verbs.checked(write.key, write.body)
     touched = False
     if write.verb is Verb.PATCH:
         after, nodes = verbs.patched(write.key, before, given)
@@ -107,13 +107,13 @@ def _live(transaction: Transaction, key: Key, clock: Clock) -> tuple[Stored, Bod
 
 
 def _create(transaction: Transaction, write: Write, clock: Clock, random: Random) -> Written:
-    body = verbs.canonical(write.key, write.body)
+    body = verbs.checked(write.key, write.body)
     key = verbs.generated(write.key, body, random.suffix)
     if write.verb is Verb.CREATE and _live(transaction, key, clock) is not None:
         raise AlreadyExists(f"{key} already exists")
     owned = None
     if write.verb is Verb.APPLY:
-        body.pop("status", None)
+        body = {name: value for name, value in body.items() if name != "status"}
         owned = _owned_text(verbs.owned_by(body))
     fresh, nodes = verbs.created(key, body, uid=random.uid(), version=transaction.version + 1, now=clock.now())
     transaction.version += 1

@@ -86,6 +86,14 @@ def labels_of(body: Body) -> dict[str, str]:
     return found
 
 
+def labels_in(stored: Stored) -> dict[str, str]:
+    """metadata.labels without reading the rest of the row. Raises Unreadable."""
+    try:
+        return labels_of({"metadata": _mapping(stored.head)})
+    except ValueError as error:
+        raise Unreadable(stored.id, str(stored.key), str(error)) from error
+
+
 def tombstone(stored: Stored) -> Stored:
     """What a DELETED event says of a row that could not be read: its name."""
     return Stored(

@@ -59,12 +59,13 @@ def page(
     now = version(connection)
     items: list[Body] = []
     for found in connection.execute(statement, parameters):
+        stored = Stored(*found)
         try:
-            body = rows.body_of(Stored(*found))
+            if selector is not None and not selector.matches(rows.labels_in(stored)):
+                continue
+            body = rows.body_of(stored)
         except Unreadable as unreadable:
             damaged.append(unreadable)
-            continue
-        if selector is not None and not selector.matches(rows.labels_of(body)):
             continue
         if limit is not None and len(items) >= max(limit, 1):
             return Page(items, paging.encode(items[-1]), str(now))
@@ -181,12 +182,19 @@ def _statement(
         if namespace is not None:
             clauses.append("l.namespace = ?")
             parameters.append(namespace)
-    if after is not None:
+    order = f"{lead}.namespace, {lead}.name"
+    if namespace is not None:  # constant, and SQLite walks the index only where it need not be told so
+        order = f"{lead}.name"
+        after = None if after is None or after[0] < namespace else after
+    if after is not None and namespace is not None:
+        clauses.append(f"{lead}.name > ?" if after[0] == namespace else "? IS NULL")
+        parameters.append(after[1])
+    elif after is not None:
         clauses.append(f"({lead}.namespace, {lead}.name) > (?, ?)")
         parameters.extend(after)
     where = " AND ".join(clauses)
     return (
-        f"SELECT {rows.COLUMNS} FROM {source} WHERE {where} ORDER BY {lead}.namespace, {lead}.name",  # noqa: S608 - literals
+        f"SELECT {rows.COLUMNS} FROM {source} WHERE {where} ORDER BY {order}",  # noqa: S608 - literals
         parameters,
     )
 
@@ -244,10 +252,9 @@ def _size(connection: sqlite3.Connection, row: int) -> int:
 
 def _labels(head: bytes) -> dict[str, str]:
     try:
-        found: dict[str, str] = orjson.loads(head).get("labels") or {}
+        return rows.labels_of({"metadata": orjson.loads(head)})
     except (ValueError, AttributeError):
-        return {}
-    return found
+        return {}  # damaged: whoever reads the object sets it aside
 
 
 def _phase(status: bytes | None) -> str:
