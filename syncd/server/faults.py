@@ -78,7 +78,7 @@ async def middleware(request: web.Request, handler: Handler) -> web.StreamRespon
         if error.status < 400:
             raise  # a redirect is no fault
         status, body, headers = answer(error)
-    except ConnectionError:
+    except ConnectionResetError:
         raise  # the client has gone: nobody to answer
     except Exception as error:  # noqa: BLE001 - the one place where every error becomes an answer
         status, body, headers = answer(error)

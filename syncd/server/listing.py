@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
@@ -129,12 +130,14 @@ async def page(objects: Objects, kind: str, query: Query) -> Body:
     version = ""
     where = Position.decode(query.after)
     further = ""
-    async for here, body, version in _scan(objects, kind, query, where):  # noqa: B007 - the last version is the answer's
-        if len(items) == query.limit:
-            further = where.encode()
-            break
-        where = here
-        items.append(body)
+    async with contextlib.aclosing(_scan(objects, kind, query, where)) as found:
+        async for here, body, seen in found:
+            version = seen
+            if len(items) == query.limit:
+                further = where.encode()
+                break
+            where = here
+            items.append(body)
     if not version:
         version = (await objects.list(kind, query.namespace or None, limit=1)).version
     metadata: dict[str, Any] = {"resourceVersion": version}
@@ -183,9 +186,10 @@ async def resolve(objects: Objects, key: Key) -> Key:
 
 async def by_uid(objects: Objects, kind: str, uid: str) -> Body:
     """The live object with this uid. Reads the list of the kind; raises NotFound."""
-    async for _, body, _ in _scan(objects, kind, Query(), Position()):
-        if body["metadata"].get("uid") == uid:
-            return await objects.get(Key(kind, body["metadata"].get("namespace") or "", body["metadata"]["name"]))
+    async with contextlib.aclosing(_scan(objects, kind, Query(), Position())) as found:
+        async for _, body, _ in found:
+            if body["metadata"].get("uid") == uid:
+                return await objects.get(Key(kind, body["metadata"].get("namespace") or "", body["metadata"]["name"]))
     raise NotFound(f"no {kind} with uid {uid}")
 
 
@@ -215,7 +219,7 @@ class Position:
 
 async def _scan(
     objects: Objects, kind: str, query: Query, start: Position
-) -> AsyncIterator[tuple[Position, Body, str]]:
+) -> AsyncGenerator[tuple[Position, Body, str], None]:
     """Matches after `start`, each with its own position and the store's version at the first page."""
     if query.one and query.namespace and start == Position():
         async for found in _one(objects, kind, query):
@@ -237,7 +241,7 @@ async def _scan(
         batch = _BATCH
 
 
-async def _one(objects: Objects, kind: str, query: Query) -> AsyncIterator[tuple[Position, Body, str]]:
+async def _one(objects: Objects, kind: str, query: Query) -> AsyncGenerator[tuple[Position, Body, str], None]:
     now = (await objects.list(kind, query.namespace, limit=1)).version
     try:
         body = await objects.get(Key(kind, "" if kind in labels.CLUSTER_SCOPED else query.namespace, query.one))

@@ -150,7 +150,9 @@ async def _stop_at_end(changes: Any, logs: Logs, uid: str) -> None:
         pass  # the store can no longer say: better an early end than a follower for ever
     finally:
         await stream.close(changes)
-    logs.stop_following(uid)
+    while True:  # until the reader closes: one that has not begun to follow would miss the first
+        logs.stop_following(uid)
+        await asyncio.sleep(1)
 
 
 def _ends(change: Changed, uid: str) -> bool:

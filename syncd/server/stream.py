@@ -26,28 +26,33 @@ from syncd.server import faults, wire
 
 _log = logging.getLogger("syncd.server")
 
-_BUFFER: Final = 256
-"""Items read ahead of a client."""
+_BUFFER_BYTES: Final = 256 * 1024
+"""Read ahead of a client. A single value may be larger, but then it is alone."""
+
+_SLICE_BYTES: Final = 256 * 1024
 
 
 class _Buffer:
-    """A bounded queue that is emptied at one stroke. Ends with None, or with the error that ended its source."""
+    """Lines on their way to a client: bounded, emptied at one stroke. error: what ended its source, None = its own end."""
 
-    def __init__(self) -> None:
-        self.items: list[Any] = []
+    def __init__(self, events: bool) -> None:
+        self._events = events
+        self._lines: list[bytes] = []
+        self._size_bytes = 0
         self.ended = False
         self.error: Exception | None = None
         self.filled = asyncio.Event()
         self._room = asyncio.Event()
-        self._room.set()
 
     async def pump(self, source: AsyncIterator[Any]) -> None:
         """Fill from `source` until it ends; pauses while the buffer is full."""
         try:
             async for item in source:
-                self.items.append(item)
+                line = _line({"result": item}, self._events)
+                self._lines.append(line)
+                self._size_bytes += len(line)
                 self.filled.set()
-                if len(self.items) >= _BUFFER:
+                if self._size_bytes >= _BUFFER_BYTES:
                     self._room.clear()
                     await self._room.wait()
         except Exception as error:  # noqa: BLE001 - carried over to the stream, which answers it
@@ -55,23 +60,22 @@ class _Buffer:
         finally:
             self.ended = True
             self.filled.set()
-            await close(source)
 
-    def take(self) -> list[Any]:
+    def take(self) -> bytes:
         """All there is now."""
-        items, self.items = self.items, []
-        self.filled.clear()
-        if self.ended:
-            self.filled.set()
+        data = b"".join(self._lines)
+        self._lines, self._size_bytes = [], 0
+        if not self.ended:
+            self.filled.clear()
         self._room.set()
-        return items
+        return data
 
 
 async def relay(request: web.Request, source: AsyncIterator[Any]) -> web.StreamResponse:
     """Send all of `source` until it ends, the client goes or falls asleep, or the server closes. Closes `source`."""
     pace, closing = request.app[wire.PACE], request.app[wire.CLOSING]
     events = "text/event-stream" in request.headers.get("Accept", "")
-    buffer = _Buffer()
+    buffer = _Buffer(events)
     tasks = [asyncio.create_task(buffer.pump(source)), asyncio.create_task(closing.wait())]
     try:
         response = await _begin(request, events)
@@ -81,8 +85,7 @@ async def relay(request: web.Request, source: AsyncIterator[Any]) -> web.StreamR
                     break
                 await write(request, response, b":\n" if events else b"\n", pace.patience_seconds)
                 continue
-            if items := buffer.take():
-                lines = b"".join(_line({"result": item}, events) for item in items)
+            if lines := buffer.take():
                 await write(request, response, lines, pace.patience_seconds)
             elif buffer.ended:
                 break
@@ -126,8 +129,10 @@ async def _begin(request: web.Request, events: bool) -> web.StreamResponse:
 async def write(request: web.Request, response: web.StreamResponse, data: bytes, patience_seconds: float) -> None:
     """Send `data`; a client that does not take it within `patience_seconds` loses its connection (ConnectionError)."""
     try:
-        async with asyncio.timeout(patience_seconds):
-            await response.write(data)
+        # In slices, so that a client that reads slowly, but reads, has patience enough for each.
+        for start in range(0, len(data), _SLICE_BYTES):
+            async with asyncio.timeout(patience_seconds):
+                await response.write(data[start : start + _SLICE_BYTES])
     except TimeoutError:
         _log.info("dropped a client of %s: it did not read for %g s", request.path, patience_seconds)
         if request.transport is not None:

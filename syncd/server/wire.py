@@ -135,6 +135,10 @@ async def body(request: web.Request) -> dict[str, Any]:
         raise Invalid("request body is not JSON; send one JSON object") from None
     if not isinstance(value, dict):
         raise Invalid("request body is not a JSON object")
+    try:
+        orjson.dumps(value)
+    except TypeError:  # what cannot be written again must not get as far as the store
+        raise Invalid("request body is nested too deeply; 250 levels are more than any manifest has") from None
     return value
 
 
@@ -226,6 +230,17 @@ def of_kind(value: Mapping[str, Any], field: str, kind: str, where: str) -> Body
         "kind": kind,
         "metadata": metadata,
     }
+
+
+def fresh(body: Body) -> Body:
+    """An object to be created: without a status, and without what the store sets, which exported objects carry."""
+    metadata = {field: value for field, value in body["metadata"].items() if field not in _SET_BY_THE_STORE}
+    return {**{field: value for field, value in body.items() if field != "status"}, "metadata": metadata}
+
+
+_SET_BY_THE_STORE: Final = frozenset(
+    {"uid", "resourceVersion", "generation", "creationTimestamp", "deletionTimestamp", "managedFields", "selfLink"}
+)
 
 
 def _plain(value: Any) -> Any:

@@ -46,6 +46,15 @@ async def test_a_dry_run_creates_nothing(house: House, sent: dict[str, Any]) -> 
     assert (await house.call("GET", "/api/v1/workflows/default/hello"))[0] == 404
 
 
+async def test_an_exported_run_can_be_submitted_again(house: House) -> None:
+    """Its status and identity are the old run's, and must not make the new one look finished."""
+    old = workflow("hello", uid="old", resourceVersion="7", creationTimestamp="2020-01-01T00:00:00Z")
+    old["status"] = {"phase": "Succeeded", "finishedAt": "2020-01-01T00:00:00Z", "nodes": {}}
+    status, made = await house.call("POST", "/api/v1/workflows/default", {"workflow": old})
+    assert (status, house.runs.asked[0][1]) == (200, workflow("hello"))
+    assert made["metadata"]["uid"] != "old"
+
+
 async def test_a_second_one_of_the_same_name_is_a_conflict(house: House) -> None:
     for expected in (200, 409):
         status, said = await house.call("POST", "/api/v1/workflows/default", {"workflow": workflow("hello")})
@@ -252,10 +261,17 @@ async def test_what_a_source_owns_is_changed_in_git(house: House, kind: str, pat
         kind, "base", labels={labels.OWNER_SOURCE: "examples"}, annotations={labels.PATH: "jobs/base.yaml:1"}
     )
     await put(house.store, owned)
-    for method, sent in (("PUT", {field: owned}), ("DELETE", None)):
+    mine = template(kind, "base")
+    for method, sent in (("PUT", {field: mine}), ("DELETE", None)):
         status, said = await house.call(method, f"{path}/base", sent)
         assert (status, said["code"]) == (403, 7)
         assert "source 'examples' (jobs/base.yaml:1)" in said["message"]
+
+
+async def test_nobody_gives_an_object_to_a_source_by_hand(house: House) -> None:
+    body = template(labels.WORKFLOW_TEMPLATE, "base", labels={labels.OWNER_SOURCE: "examples"})
+    status, said = await house.call("POST", "/api/v1/workflow-templates/default", {"template": body})
+    assert status == 400 and "only a sync sets it" in said["message"]
 
 
 async def test_an_update_under_another_name_is_refused(house: House) -> None:

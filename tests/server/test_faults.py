@@ -63,7 +63,9 @@ async def test_a_defect_in_a_route_is_answered_in_json(house: House, caplog: pyt
     assert "NoneType" in caplog.text
 
 
-@pytest.mark.parametrize("sent", ["{", "[1]", "1", '"x"', "null", "\x00", "NaN", '{"a":1}}', "[" * 5000])
+@pytest.mark.parametrize(
+    "sent", ["{", "[1]", "1", '"x"', "null", "\x00", "NaN", '{"a":1}}', "[" * 5000, '{"a":' * 300 + "1" + "}" * 300]
+)
 async def test_a_body_that_is_no_object_is_the_callers_fault(house: House, sent: str) -> None:
     assert house.client is not None
     headers = {"Authorization": f"Bearer {house.doors.credentials[0].token}"}

@@ -72,13 +72,20 @@ async def test_lines_since_some_seconds_ago(house: House, run: str) -> None:
         assert (await listener.next())["result"]["content"] == "b2"
 
 
-@pytest.mark.parametrize(
-    ("query", "status"),
-    [("grep=(", 400), ("grep=(a)\\1", 400), ("logOptions.tailLines=x", 400), ("logOptions.sinceTime=now", 400)]
-    + [("logOptions.follow=perhaps", 400), ("logOptions.container=../x", 400), ("selector=a=b", 501)],  # fmt: skip  # noqa: RUF005
-)
+REFUSED = [
+    ("grep=(", 400),
+    ("grep=(a)%5C1", 400),
+    ("logOptions.tailLines=x", 400),
+    ("logOptions.sinceTime=now", 400),
+    ("logOptions.follow=perhaps", 400),
+    ("logOptions.container=../x", 400),
+    ("selector=a=b", 501),
+]
+
+
+@pytest.mark.parametrize(("query", "status"), REFUSED)
 async def test_what_cannot_be_asked(house: House, run: str, query: str, status: int) -> None:
-    assert (await house.call("GET", f"{LOG}?{query.replace(chr(92), '%5C')}"))[0] == status
+    assert (await house.call("GET", f"{LOG}?{query}"))[0] == status
 
 
 async def test_no_run_is_404_and_a_run_without_lines_an_empty_stream(house: House) -> None:

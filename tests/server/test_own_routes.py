@@ -214,7 +214,7 @@ async def test_a_taken_address_is_named(house: House, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=rf"cannot listen on 127.0.0.1:{house.port}"):
         await application.start(application.build(made.services, made.doors), "127.0.0.1", house.port)
     (tmp_path / "file").write_text("precious")
-    with pytest.raises(ConfigError, match="cannot listen on .*file"):
+    with pytest.raises(ConfigError, match=r"cannot listen on .*file"):
         await application.start(application.build(made.services, made.doors), None, 0, tmp_path / "file")
     assert (tmp_path / "file").read_text() == "precious"
 
@@ -222,7 +222,7 @@ async def test_a_taken_address_is_named(house: House, tmp_path: Path) -> None:
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.org"])
 async def test_listening_beyond_this_machine_wants_configured_tokens(host: str) -> None:
     made = new_house()
-    with pytest.raises(ConfigError, match="set server.tokens"):
+    with pytest.raises(ConfigError, match=r"set server\.tokens"):
         await application.start(application.build(made.services, made.doors), host, 0)
 
 

@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import aiohttp
@@ -88,13 +89,11 @@ async def test_a_watch_goes_on_from_a_version(house: House) -> None:
 
 
 async def test_a_forgotten_version_is_410(house: House) -> None:
-    house.store = house.services.store  # type: ignore[assignment]
     small = new_house()
-    object.__setattr__(small.services, "store", MemoryStore(small.clock, CountingRandom(), history=2))
-    store: Any = small.services.store
+    store = MemoryStore(small.clock, CountingRandom(), history=2)
     for number in range(9):
         await put(store, workflow(f"w{number}"))
-    app = application.build(small.services, small.doors)
+    app = application.build(replace(small.services, store=store), small.doors)
     runner = await application.start(app, "127.0.0.1", 0)
     url = f"http://127.0.0.1:{runner.addresses[0][1]}{WATCH}?listOptions.resourceVersion=2"
     assert house.client is not None
@@ -270,7 +269,7 @@ async def test_changes_of_one_object_melt_into_its_newest_state() -> None:
             told.append(await anext(watch))
         assert len(told) < 20
         assert told[0]["type"] in ("MODIFIED", "DELETED")
-        assert [event["type"] for event in told if event["object"]["metadata"]["name"] == "fresh"][0] == "ADDED"
+        assert next(e["type"] for e in told if e["object"]["metadata"]["name"] == "fresh") == "ADDED"
         assert told[-1]["object"]["status"] == {"phase": "Running"}
     finally:
         await watch.aclose()

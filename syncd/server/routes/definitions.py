@@ -40,8 +40,9 @@ class Definitions:
 
     async def create(self, request: web.Request) -> web.StreamResponse:
         """POST {field: object}: linted, then created."""
-        body = await workflows.linted(request, await self._sent(request))
+        body = wire.fresh(await self._sent(request))
         key = self._key_of(body)
+        await workflows.linted(request, body)
         return wire.answer(await _write(wire.services(request).store, Write(Verb.CREATE, key, body)))
 
     async def update(self, request: web.Request) -> web.StreamResponse:
@@ -93,6 +94,8 @@ class Definitions:
         name = metadata.get("name")
         if not isinstance(name, str) or not wire.is_name(name):
             raise Invalid(f"`{self.field}.metadata.name` {str(name)[:80]!r} is missing or malformed")
+        if labels.OWNER_SOURCE in (metadata.get("labels") or {}):
+            raise Invalid(f"label {labels.OWNER_SOURCE} says which source owns an object; only a sync sets it")
         return Key(self.kind, metadata.get("namespace", ""), name)
 
 

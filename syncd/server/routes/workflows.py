@@ -63,7 +63,7 @@ async def get_workflow(request: web.Request) -> web.StreamResponse:
 async def create_workflow(request: web.Request) -> web.StreamResponse:
     """POST {workflow, serverDryRun, createOptions.dryRun}."""
     sent = await wire.body(request)
-    body = wire.of_kind(sent, "workflow", labels.WORKFLOW, wire.namespace(request))
+    body = wire.fresh(wire.of_kind(sent, "workflow", labels.WORKFLOW, wire.namespace(request)))
     dry_run = wire.flag(sent, "serverDryRun") or bool((_mapping(sent, "createOptions")).get("dryRun"))
     created = await wire.services(request).runs.submit(body, by=wire.by(request), dry_run=dry_run)
     return wire.answer(created)
