@@ -35,6 +35,9 @@ RETRY: Final = "Retry"
 SKIPPED_TYPE: Final = "Skipped"
 SUSPEND: Final = "Suspend"
 
+COUNTED: Final = frozenset({POD, SUSPEND})
+"""Nodes that make up a workflow's progress."""
+
 PARENTS: Final = "~parents"
 ORDER: Final = "~order"
 GONE: Final = "~gone"
@@ -93,7 +96,7 @@ def _fill_progress(nodes: dict[str, Body]) -> None:
     """
     totals: dict[str, list[int]] = {}
     for node in nodes.values():
-        if node.get("type") != POD:
+        if node.get("type") not in COUNTED:
             continue
         progress = node.setdefault("progress", "1/1" if node.get("phase") in FULFILLED else "0/1")
         done, _, whole = progress.partition("/")

@@ -281,7 +281,7 @@ class Machine:
             on_exit=invocation.on_exit,
             inputs=inputs or None,
         )
-        if kind == status.POD:
+        if kind in status.COUNTED:
             self._pods_known += 1
             self._progress_changed()
         return node
@@ -311,7 +311,7 @@ class Machine:
         """Put a succeeded part of an earlier epoch back instead of running it again."""
         for node in kept:
             self.nodes.restore(node)
-            if node.type == status.POD:
+            if node.type in status.COUNTED:
                 self._pods_known += 1
                 self._pods_done += 1
             self._export(node)

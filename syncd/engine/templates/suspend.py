@@ -20,6 +20,7 @@ class SuspendFrame(Frame):
     def begin(self) -> None:
         self._offer_choices()
         self.node.outputs = self._supplied()
+        self.node.progress = "0/1"
         self.machine.waiting[self.node.id] = self
         if self.invocation.call is not None:
             # nobody works here: the place in the boundary is free for others
@@ -105,4 +106,6 @@ class SuspendFrame(Frame):
 
     def _leave(self, phase: str, message: str = "") -> None:
         self.machine.waiting.pop(self.node.id, None)
+        if phase == status.SUCCEEDED:
+            self.machine.set_progress(self.node, "1/1")
         self.finish(phase, message or self.node.message)
