@@ -1,0 +1,108 @@
+"""Where the rules put what they find about one manifest: a code and a path go in, a `Problem` with its place comes out.
+
+The severity is the code's (`codes.CODES`), softened by the profile. Called by every rule; read by `lint`.
+"""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Final
+
+from syncd.argo.manifest import Manifest, Path, path_text
+from syncd.base.problems import Problem, Severity
+from syncd.validate.codes import CODES
+from syncd.validate.profile import Profile
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+MAX_PROBLEMS: Final = 200
+"""Per manifest: what comes after is not worth anybody's reading, and a hostile file could make millions."""
+
+MAX_TEXT: Final = 400
+"""Characters of a message: names in it come from the file."""
+
+MAX_COMPARED: Final = 100
+"""Words that a misspelt one is compared with: a comparison costs some 10 µs."""
+
+_CONSEQUENCES: Final = frozenset({"V220", "V222", "V240", "V241", "V303", "V310"})
+"""Codes that only follow from a field that stands in the wrong place."""
+
+
+class Report:
+    """The problems of one manifest, in the order found. disturbed: paths whose content is known to be misplaced."""
+
+    __slots__ = ("disturbed", "manifest", "object", "problems", "profile")
+
+    def __init__(self, manifest: Manifest, profile: Profile) -> None:
+        self.manifest = manifest
+        self.profile = profile
+        self.object = str(manifest.key)
+        self.problems: list[Problem] = []
+        self.disturbed: list[Path] = []
+
+    def add(self, code: str, path: Path, message: str, remedy: str = "") -> None:
+        """Say it. remedy: "" = the code's own. Dropped where it only follows from a misplaced field, or past the cap."""
+        if len(self.problems) >= MAX_PROBLEMS:
+            return
+        if code in _CONSEQUENCES and any(place[: len(path)] == path for place in self.disturbed):
+            return
+        rule = CODES[code]
+        severity = rule.severity
+        if severity is Severity.ERROR and not rule.argo and self.profile.as_argo:
+            severity = Severity.WARNING
+        if code == "V201" and not self.profile.strict:
+            severity = Severity.WARNING
+        if code in ("V280", "V281") and self.profile.ignore_missing:
+            severity = Severity.WARNING
+        self.problems.append(
+            Problem(
+                place=self.manifest.place(path),
+                code=code,
+                message=cut(message),
+                severity=severity,
+                object=self.object,
+                path=path_text(path),
+                remedy=cut(remedy or rule.remedy),
+            )
+        )
+
+
+def cut(text: str) -> str:
+    """Bounded and on one line.
+
+    >>> cut("a\\nb")
+    'a b'
+    """
+    if not text.isprintable():
+        text = "".join(letter if letter.isprintable() else " " for letter in text)
+    return text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 1] + "…"
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """What people probably meant, or "" for nothing near; the same answer whatever the order of `known`.
+
+    >>> nearest("entrypont", ["templates", "entrypoint"])
+    'entrypoint'
+    """
+    if not name or len(name) > 100:
+        return ""
+    lowered = name.lower()
+    near = sorted(word for word in known if abs(len(word) - len(name)) <= 4)
+    for word in near:
+        if word.lower() == lowered:
+            return word
+    likely = [word for word in near if word[:1].lower() == lowered[0] or word[-2:].lower() == lowered[-2:]]
+    close = get_close_matches(name, likely[:MAX_COMPARED], n=1, cutoff=0.7)
+    return close[0] if close else ""
+
+
+def listed(names: Iterable[str], limit: int = 8) -> str:
+    """Names for a message, sorted, at most `limit` of them.
+
+    >>> listed(["b", "a"])
+    'a, b'
+    """
+    ordered = sorted(names)
+    shown = ", ".join(ordered[:limit])
+    return f"{shown}, … ({len(ordered)} in all)" if len(ordered) > limit else shown
