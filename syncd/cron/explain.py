@@ -118,7 +118,6 @@ def explain(
             row = next((r for r in rows if slot <= r.slot < slot + timedelta(minutes=1)), None)
         story = _slot_story(cron, table, row, slot, now, zone, bool(rows))
         what_to_do = phrases.remedy(row) if row is not None else ""
-        row = row if row is not None else None
     if coming:
         story.append(f"it fires next on {coming[0].text}, in {phrases.span(coming[0].at - now)}")
     elif not cron.suspend and not cron.stopped:
@@ -182,15 +181,16 @@ def _state(cron: CronWorkflow) -> list[str]:
 
 def _by_hand(cron: CronWorkflow) -> str:
     """Who suspended it and since when, if it was by hand (decision 18)."""
+    text = cron.annotations.get(labels.BY_HAND, "")
+    if not text:
+        return " in git"
     try:
-        note = json.loads(cron.annotations.get(labels.BY_HAND, ""))
+        note = json.loads(text[:1000])
     except ValueError:
-        return ""
-    notes = [note] if isinstance(note, dict) else note if isinstance(note, list) else []
-    for one in notes:
-        if isinstance(one, dict) and one.get("field") == "spec.suspend":
-            return f" by {one.get('who') or 'somebody'} since {one.get('since') or 'an unknown time'}"
-    return " in git"
+        note = None
+    if not isinstance(note, dict):
+        return " by hand"
+    return f" by {note.get('who') or 'somebody'} since {note.get('since') or 'an unknown time'}"
 
 
 def _past(rows: Sequence[Row], zone: tzinfo, now: datetime) -> list[str]:
