@@ -431,6 +431,45 @@ def _first(pair: tuple[Any, Any]) -> str:
 
 
 TYPED: Final = frozenset(
-    ["len", "type", "int", "float", "string", "trim", "trimPrefix", "trimSuffix", "upper", "lower", "split", "splitAfter", "replace", "repeat", "join", "indexOf", "lastIndexOf", "hasPrefix", "hasSuffix", "ceil", "floor", "round", "toJSON", "toBase64", "fromBase64", "now", "duration", "date", "mean", "median", "keys", "values", "count", "sum", "all", "any", "none", "one"]
+    [
+        "len",
+        "type",
+        "int",
+        "float",
+        "string",
+        "trim",
+        "trimPrefix",
+        "trimSuffix",
+        "upper",
+        "lower",
+        "split",
+        "splitAfter",
+        "replace",
+        "repeat",
+        "join",
+        "indexOf",
+        "lastIndexOf",
+        "hasPrefix",
+        "hasSuffix",
+        "ceil",
+        "floor",
+        "round",
+        "toJSON",
+        "toBase64",
+        "fromBase64",
+        "now",
+        "duration",
+        "date",
+        "mean",
+        "median",
+        "keys",
+        "values",
+        "count",
+        "sum",
+        "all",
+        "any",
+        "none",
+        "one",
+    ]
 )
 """Functions whose result has a type that expr-lang's checker knows."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from syncd.expr import builtins, functions, loops, methods, names, regex, values
+from syncd.expr import builtins, functions, grammar, loops, methods, names, regex, values
 from syncd.expr.environment import MISSING, Environment, Impurity, View, resolve
 from syncd.expr.grammar import (
     Array,
@@ -292,9 +292,7 @@ class _Maker:
         def logic(run: Run) -> bool:
             for operand in operands:
                 value = operand(run)
-                if value is not True and value is not False:
-                    values.truth(value)
-                if value is stop:
+                if (value if value is True or value is False else values.truth(value)) is stop:
                     return stop
             return not stop
 
@@ -391,7 +389,7 @@ class _Maker:
     # -- calls
 
     def _builtin(self, node: Builtin) -> Closure:
-        if node.name in grammar_predicates:
+        if node.name in grammar.PREDICATES:
             return self._loop(node)
         function = builtins.FUNCTIONS[node.name]
         if not function.least <= len(node.arguments) <= function.most:
@@ -485,9 +483,9 @@ def _text_operator(test: Callable[[str, str], bool]) -> Callable[[Any, Any], boo
 
 _OPERATORS: Final[dict[str, Callable[[Any, Any], Any]]] = {
     "<": lambda a, b: values.less(a, b),
-    ">": lambda a, b: values.less(b, a) if _ordered(a, b) else values.less(a, b, ">"),
+    ">": values.greater,
     "<=": lambda a, b: values.less(a, b, "<=") or values.equal(a, b),
-    ">=": lambda a, b: values.less(b, a) or values.equal(a, b) if _ordered(a, b) else values.less(a, b, ">="),
+    ">=": lambda a, b: values.greater(a, b, ">=") or values.equal(a, b),
     "-": values.subtract,
     "*": values.multiply,
     "/": values.divide,
@@ -499,10 +497,3 @@ _OPERATORS: Final[dict[str, Callable[[Any, Any], Any]]] = {
     "startsWith": _text_operator(str.startswith),
     "endsWith": _text_operator(str.endswith),
 }
-
-
-def _ordered(a: Any, b: Any) -> bool:
-    return (values.is_number(a) and values.is_number(b)) or type(a) is type(b)
-
-
-grammar_predicates: Final = frozenset(loops.LOOPS)

@@ -104,7 +104,7 @@ class Impurity:
 
 
 class View:
-    """The map that an expression sees at a dotted prefix; made whole only where somebody needs it whole."""
+    """The map that an expression sees at a dotted prefix ("" is all of the environment); made whole only where somebody needs it whole."""
 
     __slots__ = ("_env", "_prefix")
 
@@ -114,13 +114,13 @@ class View:
 
     def member(self, name: str) -> Any:
         """The value under `name`: a View, a value, or None as in a Go map."""
-        value = resolve(self._env, f"{self._prefix}.{name}")
+        value = resolve(self._env, f"{self._prefix}.{name}" if self._prefix else name)
         return None if value is MISSING else value
 
     def whole(self) -> dict[str, Any]:
         """The nested map, all of it."""
         result: dict[str, Any] = {}
-        skip = len(self._prefix) + 1
+        skip = len(self._prefix) + 1 if self._prefix else 0
         leaves = sorted((n for n in self._env.under(self._prefix) if n != self._prefix), reverse=True)
         for name in leaves:  # longest first, so that a map is there before the shorter name it hides
             at, steps = result, name[skip:].split(".")

@@ -12,7 +12,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-from syncd.expr import closures, grammar, names
+from syncd.expr import closures, grammar, names, values
 from syncd.expr.closures import Run
 from syncd.expr.environment import Environment, Impurity, knows
 from syncd.expr.lexer import SyntaxProblem
@@ -101,5 +101,5 @@ def truth(source: str, env: Environment, *, impurity: Impurity | None = None) ->
     except EvaluationProblem as problem:
         raise EvaluationProblem(f"unable to evaluate expression '{source}': {problem}") from None
     if not isinstance(value, bool):
-        raise EvaluationProblem(f"unable to cast expression result '{closures.values.text(value)}' to bool")
+        raise EvaluationProblem(f"unable to cast expression result '{values.text(value)}' to bool")
     return value

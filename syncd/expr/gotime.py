@@ -24,7 +24,20 @@ USUAL_LAYOUTS: Final = (
 )
 """What expr-lang's `date` tries, in this order."""
 
-_MONTHS: Final = ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"]
+_MONTHS: Final = [
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+]
 _DAYS: Final = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
 
 _PART: Final = re.compile(
@@ -190,10 +203,7 @@ def parse(layout: str, text: str, default_zone: tzinfo | None = None) -> datetim
     found = pattern.fullmatch(text) if len(text) <= 200 else None
     if found is None:
         raise ValueError(f'parsing time "{text[:100]}" as "{layout[:100]}": cannot parse')
-    given: dict[str, str] = {}
-    for name, value in zip(names, found.groups(), strict=True):
-        if value is not None:
-            given[name] = value
+    given = {name: value for name, value in zip(names, found.groups(), strict=True) if value is not None}
     try:
         return _moment(given, default_zone or UTC)
     except (ValueError, OverflowError) as error:

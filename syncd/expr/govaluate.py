@@ -234,10 +234,11 @@ def shown(value: Any) -> str:
 
 
 def run(tokens: list[Token], barewords: bool) -> Any:
-    """The value of tokens that `read` gave. Raises Fault."""
-    reader = _Reader(tokens, barewords)
-    value = reader.separated(True)
-    return value
+    """The value of tokens that `read` gave; barewords: a variable is its own name as a string. Raises Fault."""
+    if barewords:
+        tokens = [Token("STRING", token.value) if token.kind == "VARIABLE" else token for token in tokens]
+        check(tokens)
+    return _Reader(tokens).separated(True)
 
 
 _LEVELS: Final = (
@@ -257,12 +258,11 @@ class _List(list[Any]):
 
 
 class _Reader:
-    __slots__ = ("_at", "_barewords", "_depth", "_left", "_tokens")
+    __slots__ = ("_at", "_depth", "_left", "_tokens")
 
-    def __init__(self, tokens: list[Token], barewords: bool) -> None:
+    def __init__(self, tokens: list[Token]) -> None:
         self._tokens = tokens
         self._at = 0
-        self._barewords = barewords
         self._depth = 0
         self._left = _STEPS
 
@@ -341,8 +341,6 @@ class _Reader:
             case "NUMERIC" | "STRING" | "BOOLEAN" | "TIME":
                 return token.value
             case "VARIABLE":
-                if self._barewords:
-                    return token.value
                 if live:
                     raise Fault(f"No parameter '{token.value}' found.", parsing=False)
                 return None

@@ -1,4 +1,7 @@
-"""The methods that Go's times and durations have, as far as a workflow needs them: one literal table. Called by `closures`."""
+"""The methods that Go's times, durations and versions have, as far as a workflow needs them. Called by `closures`.
+
+In: a value, the name of a method, its arguments. Out: a value. A literal table per type.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from typing import Any, Final
 
 from syncd.base import units
 from syncd.expr import gotime, values
+from syncd.expr.semver import Version
 from syncd.expr.values import EvaluationProblem
 
 _ZERO: Final = datetime(1, 1, 1, tzinfo=UTC)
@@ -63,6 +67,21 @@ _DURATION: Final[dict[tuple[str, tuple[type, ...]], Callable[..., Any]]] = {
     ("Truncate", (timedelta,)): lambda d, to: d if to <= timedelta(0) else _sign(d) * (abs(d) - abs(d) % to),
 }
 
+_VERSION: Final[dict[tuple[str, tuple[type, ...]], Callable[..., Any]]] = {
+    ("Major", ()): lambda v: v.major,
+    ("Minor", ()): lambda v: v.minor,
+    ("Patch", ()): lambda v: v.patch,
+    ("Prerelease", ()): lambda v: v.prerelease,
+    ("Metadata", ()): lambda v: v.metadata,
+    ("String", ()): str,
+    ("Compare", (Version,)): lambda v, other: (v.key() > other.key()) - (v.key() < other.key()),
+    ("Equal", (Version,)): lambda v, other: v.key() == other.key(),
+    ("GreaterThan", (Version,)): lambda v, other: v.key() > other.key(),
+    ("LessThan", (Version,)): lambda v, other: v.key() < other.key(),
+}
+
+_TABLES: Final = ((datetime, _TIME), (timedelta, _DURATION), (Version, _VERSION))
+
 
 def _add_date(t: datetime, years: int, months: int, days: int) -> datetime:
     month = t.month - 1 + months
@@ -83,7 +102,7 @@ def call(receiver: Any, method: str, arguments: list[Any]) -> Any:
     """receiver.method(arguments). Raises EvaluationProblem where there is no such method, or not for these arguments."""
     if receiver is None:
         raise EvaluationProblem(f"cannot fetch {method} from <nil>")
-    table = _TIME if isinstance(receiver, datetime) else _DURATION if isinstance(receiver, timedelta) else {}
+    table = next((table for type_, table in _TABLES if isinstance(receiver, type_)), {})
     for (name, wanted), function in table.items():
         if name != method:
             continue

@@ -123,15 +123,23 @@ def less(a: Any, b: Any, operator: str = "<") -> bool:
     raise EvaluationProblem(f"invalid operation: {go_type(a)} {operator} {go_type(b)}")
 
 
+def greater(a: Any, b: Any, operator: str = ">") -> bool:
+    """a > b, likewise."""
+    if (is_number(a) and is_number(b)) or (type(a) is type(b) and isinstance(a, str | datetime | timedelta)):
+        return bool(a > b)
+    raise EvaluationProblem(f"invalid operation: {go_type(a)} {operator} {go_type(b)}")
+
+
 def add(a: Any, b: Any) -> Any:
     """Numbers, strings, and times with durations."""
     if is_number(a) and is_number(b):
         return wrap(a + b) if type(a) is int and type(b) is int else a + b
     if type(a) is str and type(b) is str:
         return limited(a + b)
-    if isinstance(a, datetime | timedelta) and isinstance(b, datetime | timedelta):
-        if not (isinstance(a, datetime) and isinstance(b, datetime)):
-            return _moment(lambda: a + b)  # type: ignore[operator]
+    if isinstance(b, timedelta) and isinstance(a, datetime | timedelta):
+        return _moment(lambda: a + b)
+    if isinstance(a, timedelta) and isinstance(b, datetime):
+        return _moment(lambda: b + a)
     raise EvaluationProblem(f"invalid operation: {go_type(a)} + {go_type(b)}")
 
 
@@ -139,9 +147,10 @@ def subtract(a: Any, b: Any) -> Any:
     """Numbers, times and durations."""
     if is_number(a) and is_number(b):
         return wrap(a - b) if type(a) is int and type(b) is int else a - b
-    if isinstance(a, datetime | timedelta) and isinstance(b, datetime | timedelta):
-        if not (isinstance(a, timedelta) and isinstance(b, datetime)):
-            return _moment(lambda: a - b)  # type: ignore[operator]
+    if isinstance(b, timedelta) and isinstance(a, datetime | timedelta):
+        return _moment(lambda: a - b)
+    if isinstance(a, datetime) and isinstance(b, datetime):
+        return _moment(lambda: a - b)
     raise EvaluationProblem(f"invalid operation: {go_type(a)} - {go_type(b)}")
 
 
@@ -160,10 +169,11 @@ def divide(a: Any, b: Any) -> float:
     """Always a float; by zero gives infinity or NaN, as floats do."""
     if not (is_number(a) and is_number(b)):
         raise EvaluationProblem(f"invalid operation: {go_type(a)} / {go_type(b)}")
-    a, b = float(a), float(b)
-    if b == 0:
-        return math.nan if a == 0 or math.isnan(a) else math.copysign(math.inf, a) * math.copysign(1, b)
-    return a / b
+    dividend, divisor = float(a), float(b)
+    if divisor == 0:
+        unknown = dividend == 0 or math.isnan(dividend)
+        return math.nan if unknown else math.copysign(math.inf, dividend) * math.copysign(1, divisor)
+    return dividend / divisor
 
 
 def modulo(a: Any, b: Any) -> int:
@@ -332,10 +342,7 @@ def _shortest(number: float, low: int, high: int, pad: bool) -> str:
 
 def text(value: Any) -> str:
     """Go's %v: `[1 a <nil>]`, `map[a:1]`, `2024-01-02 00:00:00 +0000 UTC`."""
-    pieces: list[str] = []
-    for piece in _texts(value):
-        pieces.append(piece)
-    return limited("".join(pieces))
+    return limited("".join(_texts(value)))
 
 
 def _texts(value: Any) -> Iterator[str]:

@@ -137,7 +137,20 @@ CATALOGUE: Final[tuple[Variable, ...]] = (
 )
 
 _OPEN_ENDED: Final = frozenset(
-    ["workflow.parameters.<name>", "workflow.labels.<name>", "workflow.annotations.<name>", "item.<key>", "request.headers.<name>", "response.headers.<name>", "cronworkflow.labels.<name>", "cronworkflow.annotations.<name>", "inputs.parameters.<name>", "workflow.outputs.parameters.<name>", "workflow.outputs.artifacts.<name>", "outputs.parameters.<name>"]
+    [
+        "workflow.parameters.<name>",
+        "workflow.labels.<name>",
+        "workflow.annotations.<name>",
+        "item.<key>",
+        "request.headers.<name>",
+        "response.headers.<name>",
+        "cronworkflow.labels.<name>",
+        "cronworkflow.annotations.<name>",
+        "inputs.parameters.<name>",
+        "workflow.outputs.parameters.<name>",
+        "workflow.outputs.artifacts.<name>",
+        "outputs.parameters.<name>",
+    ]
 )
 """Names whose last step may itself hold dots (label keys do; parameter names may)."""
 
