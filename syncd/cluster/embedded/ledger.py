@@ -30,6 +30,11 @@ _RECORD: Final = f"""
         schedule = excluded.schedule, run = excluded.run, message = excluded.message, revision = excluded.revision
     WHERE ledger.outcome = 'pending' OR excluded.outcome <> 'pending'"""  # noqa: S608 - literal columns
 
+OF_CRON: Final = f"""
+    SELECT {_COLUMNS} FROM ledger WHERE kind = ? AND namespace = ? AND name = ? AND slot >= ?
+    ORDER BY slot DESC, cron_uid DESC LIMIT ?"""  # noqa: S608 - literal columns
+PENDING: Final = f"SELECT {_COLUMNS} FROM ledger WHERE outcome = 'pending' ORDER BY slot, cron_uid"  # noqa: S608
+
 # From one cron to the next by the primary key, instead of over all rows
 _UIDS: Final = """
     WITH RECURSIVE crons (uid) AS (
@@ -47,8 +52,7 @@ def of_cron(connection: sqlite3.Connection, cron: Key, since: datetime | None, l
     """As `Ledger.rows`."""
     return _rows(
         connection.execute(
-            f"SELECT {_COLUMNS} FROM ledger WHERE kind = ? AND namespace = ? AND name = ? AND slot >= ?"  # noqa: S608
-            " ORDER BY slot DESC, cron_uid DESC LIMIT ?",
+            OF_CRON,
             (cron.kind, cron.namespace, cron.name, "" if since is None else rfc3339_micro(since), max(limit, 0)),
         )
     )
@@ -65,9 +69,7 @@ def latest(connection: sqlite3.Connection) -> dict[str, Row]:
 
 def pending(connection: sqlite3.Connection) -> list[Row]:
     """As `Ledger.pending`."""
-    return _rows(
-        connection.execute(f"SELECT {_COLUMNS} FROM ledger WHERE outcome = 'pending' ORDER BY slot, cron_uid")  # noqa: S608
-    )
+    return _rows(connection.execute(PENDING))
 
 
 def prune(transaction: Transaction, before: datetime, keep_per_cron: int) -> int:

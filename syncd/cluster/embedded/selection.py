@@ -26,6 +26,10 @@ from syncd.cluster.embedded.rows import Stored, Unreadable
 FEW: Final = 2000
 """Up to so many objects with a label, starting from the label is always the better way."""
 
+UNFINISHED: Final = """
+    SELECT namespace, name FROM objects INDEXED BY objects_unfinished
+    WHERE kind = 'Workflow' AND finished IS NULL ORDER BY created, namespace, name"""
+
 Conditions = tuple[list[str], list[Any]]
 
 
@@ -94,13 +98,7 @@ def row_of_run(connection: sqlite3.Connection, run_uid: str) -> int | None:
 
 def unfinished(connection: sqlite3.Connection) -> list[Key]:
     """As `Journal.unfinished`."""
-    return [
-        Key(labels.WORKFLOW, namespace, name)
-        for namespace, name in connection.execute(
-            "SELECT namespace, name FROM objects WHERE kind = 'Workflow' AND finished IS NULL"
-            " ORDER BY created, namespace, name"
-        )
-    ]
+    return [Key(labels.WORKFLOW, namespace, name) for namespace, name in connection.execute(UNFINISHED)]
 
 
 def finished_runs(
@@ -112,25 +110,23 @@ def finished_runs(
     limit: int,
 ) -> list[FinishedRun]:
     """As `Archive.finished_runs`."""
-    clauses, parameters = _conditions(labels.WORKFLOW, namespace, selector)
-    base = " AND ".join(["o.kind = 'Workflow'", "o.finished IS NOT NULL", *clauses])
+    label = _rarest(connection, labels.WORKFLOW, selector)
+    lead = None if label is None or label[0] >= FEW else label[1:]  # few enough to be sorted
+    clauses: list[str] = []
+    values: list[Any] = []
     if beyond > 0:
-        oldest_kept = _nth_newest(connection, base, parameters, selector, beyond)
+        statement, parameters = _ended(lead, namespace, selector, True, [], [])
+        oldest_kept = _nth(connection, statement, parameters, selector, beyond)
         if oldest_kept is None:
             return []
-        base += " AND (o.finished, o.namespace, o.name) < (?, ?, ?)"
-        parameters = [*parameters, *oldest_kept]
+        clauses, values = ["(o.finished, o.namespace, o.name) < (?, ?, ?)"], [*oldest_kept]
     if before is not None:
-        base += " AND o.finished < ?"
-        parameters = [*parameters, rfc3339_micro(before)]
+        clauses, values = [*clauses, "o.finished < ?"], [*values, rfc3339_micro(before)]
     found: list[FinishedRun] = []
     if limit <= 0:
         return found
-    for row, space, name, uid, finished, head, status in connection.execute(
-        "SELECT o.id, o.namespace, o.name, o.uid, o.finished, o.head, o.status FROM objects o"  # noqa: S608 - literals
-        f" WHERE {base} ORDER BY o.finished, o.namespace, o.name",
-        parameters,
-    ):
+    statement, parameters = _ended(lead, namespace, selector, False, clauses, values)
+    for finished, space, name, head, row, uid, status in connection.execute(statement, parameters):
         if selector is not None and not selector.matches(_labels(head)):
             continue
         key = Key(labels.WORKFLOW, space, name)
@@ -141,15 +137,40 @@ def finished_runs(
     return found
 
 
-def _nth_newest(
-    connection: sqlite3.Connection, where: str, parameters: list[Any], selector: Selector | None, count: int
+def _ended(
+    label: tuple[str, list[str]] | None,
+    namespace: str | None,
+    selector: Selector | None,
+    newest_first: bool,
+    more: list[str],
+    values: list[Any],
+) -> tuple[str, list[Any]]:
+    """A SELECT of ended runs in order of their end. label: to start from, None = from the index of ended runs."""
+    clauses, parameters = _conditions(labels.WORKFLOW, namespace, selector)
+    source = "objects o INDEXED BY objects_finished"
+    if label is not None:
+        source = "labels l CROSS JOIN objects o ON o.kind = l.kind AND o.namespace = l.namespace AND o.name = l.name"
+        marks = ", ".join("?" * len(label[1]))
+        clauses = ["l.kind = 'Workflow'", "l.key = ?", f"l.value IN ({marks})", *clauses]
+        parameters = [label[0], *label[1], *parameters]
+    where = " AND ".join(["o.kind = 'Workflow'", "o.finished IS NOT NULL", *clauses, *more])
+    way = "DESC" if newest_first else "ASC"
+    statement = (
+        "SELECT o.finished, o.namespace, o.name, o.head, o.id, o.uid, o.status"  # noqa: S608 - literals
+        f" FROM {source} WHERE {where} ORDER BY o.finished {way}, o.namespace {way}, o.name {way}"
+    )
+    return statement, [*parameters, *values]
+
+
+def _nth(
+    connection: sqlite3.Connection,
+    statement: str,
+    parameters: list[Any],
+    selector: Selector | None,
+    count: int,
 ) -> tuple[str, str, str] | None:
-    """(finished, namespace, name) of the `count`-th newest ended run; None where there are fewer."""
-    for finished, namespace, name, head in connection.execute(
-        "SELECT o.finished, o.namespace, o.name, o.head FROM objects o"  # noqa: S608 - literals
-        f" WHERE {where} ORDER BY o.finished DESC, o.namespace DESC, o.name DESC",
-        parameters,
-    ):
+    """(finished, namespace, name) of the `count`-th row that the selector picks; None where there are fewer."""
+    for finished, namespace, name, head, *_ in connection.execute(statement, parameters):
         count -= selector is None or selector.matches(_labels(head))
         if count == 0:
             return finished, namespace, name
@@ -175,7 +196,7 @@ def _statement(
             " JOIN bodies b USING (id)"
         )
         lead = "l"
-        name, values = label
+        _, name, values = label
         marks = ", ".join("?" * len(values))
         clauses = ["l.kind = ?", "l.key = ?", f"l.value IN ({marks})", *clauses]
         parameters = [kind, name, *values, *parameters]
@@ -218,8 +239,8 @@ def _conditions(kind: str, namespace: str | None, selector: Selector | None) -> 
     return clauses, parameters
 
 
-def _rarest(connection: sqlite3.Connection, kind: str, selector: Selector | None) -> tuple[str, list[str]] | None:
-    """The label to start from: of the `in` requirements the one that fewest objects meet; None: start from the objects.
+def _rarest(connection: sqlite3.Connection, kind: str, selector: Selector | None) -> tuple[int, str, list[str]] | None:
+    """The label to start from, and about how many have it: of the `in` requirements the one that fewest objects meet; None: start from the objects.
 
     A requirement with several values would have to be sorted, so it qualifies only where it picks few.
     """
@@ -235,7 +256,7 @@ def _rarest(connection: sqlite3.Connection, kind: str, selector: Selector | None
         ).fetchone()[0]
         if (count < FEW or len(values) == 1) and (best is None or count < best[0]):
             best = count, requirement.key, values
-    return None if best is None else best[1:]
+    return best
 
 
 def _size(connection: sqlite3.Connection, row: int) -> int:

@@ -113,6 +113,7 @@ class Writer:
         self._readonly = readonly
         self._queue: SimpleQueue[_Waiting | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
+        self._door = threading.Lock()  # nothing is queued behind the end
         self._closed = False
         self._connection: sqlite3.Connection | None = None
         self._shared = Shared()
@@ -123,23 +124,25 @@ class Writer:
         """What `job` returns, once that is durable; or raises what it raised, with nothing of it kept."""
         if self._readonly:
             raise Refused("the store is open for reading only; start the daemon to change something")
-        if self._closed:
-            raise Unreachable("the store is closed")
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Result] = loop.create_future()
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._work, name="syncd-writer", daemon=True)
-            self._thread.start()
-        self._queue.put((future, loop, job))
+        with self._door:
+            if self._closed:
+                raise Unreachable("the store is closed")
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._work, name="syncd-writer", daemon=True)
+                self._thread.start()
+            self._queue.put((future, loop, job))
         return await future
 
     def close(self) -> None:
         """Finish what is queued, let go of the file. Blocks; may be repeated."""
-        self._closed = True
-        if self._thread is not None:
+        with self._door:
+            self._closed = True
             self._queue.put(None)
-            self._thread.join()
-            self._thread = None
+            thread = self._thread
+        if thread is not None:
+            thread.join()
 
     def _work(self) -> None:
         going = True
