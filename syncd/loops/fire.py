@@ -26,14 +26,14 @@ from syncd.argo.manifest import Body, Key
 from syncd.argo.selectors import Requirement, Selector
 from syncd.base import backoff
 from syncd.base.clock import Clock, Random, rfc3339
-from syncd.base.errors import Conflict, Expired, NotFound, SyncdError, Unreachable
+from syncd.base.errors import Conflict, NotFound, SyncdError, Unreachable
 from syncd.cluster.api import Changed, Page, Verb, Write
 from syncd.cron import children, due, explain
 from syncd.cron.due import Decision
 from syncd.cron.ledger import Outcome, Reason, Row
 from syncd.loops.crontab import Armed, Crontab, successor_of, version_of
 from syncd.loops.launch import RETRY_SECONDS, Launch, Store
-from syncd.loops.standing import Standing, stopped
+from syncd.loops.standing import Standing, Terminate, stopped
 from syncd.observe.events import CronArmed, CronRemoved, Event, SlotDecided
 
 _KINDS: Final = (labels.CRON_WORKFLOW, labels.CRON_JOB)
@@ -43,7 +43,8 @@ _BEFORE_MANUAL: Final = 50  # rows to look through for the newest one that is a 
 
 class FireLoop:
     """See the module. policy: grace, catch-up cap; kinds: those to fire; accepts: False = another scheduler fires it;
-    held: why new starts are held back now, "" = they are not; revision_of: the revision in force of a source, by name."""
+    held: why new starts are held back now, "" = they are not; revision_of: the revision in force of a source, by name;
+    terminate: ends a run that is replaced, None = by spec.shutdown."""
 
     def __init__(
         self,
@@ -57,6 +58,7 @@ class FireLoop:
         accepts: Callable[[CronWorkflow], bool] = lambda _: True,
         held: Callable[[], str] = lambda: "",
         revision_of: Callable[[str], str] = lambda _: "",
+        terminate: Terminate | None = None,
     ) -> None:
         self._store = store
         self._clock = clock
@@ -67,7 +69,7 @@ class FireLoop:
         self._held = held
         self._tab = Crontab(self._kinds, accepts)
         self._launch = Launch(store, random, publish, self._tab, policy, held, revision_of)
-        self._standing = Standing(store, self._tab)
+        self._standing = Standing(store, self._tab, terminate)
         self._changes: deque[Changed] = deque()
         self._retry_at: datetime | None = None
         self._failures = 0
@@ -77,18 +79,8 @@ class FireLoop:
     # ---- the loop
 
     async def run(self) -> None:
-        """Fire until cancelled. Outlasts a store that does not answer."""
-        failures = 0
-        while True:
-            try:
-                version = await self.load()
-                failures = 0
-                await self._follow(version)
-            except Expired:
-                continue
-            except Unreachable as error:
-                failures += 1
-                await asyncio.sleep(error.retry_after_seconds or self._delay(failures))
+        """Fire until cancelled. Ends with Expired or Unreachable when the watch does: `runner` calls it again."""
+        await self._follow(await self.load())
 
     async def load(self) -> str:
         """List what there is, and take up what a crash has left; the version to watch from. Repeat it at any time."""
@@ -324,7 +316,7 @@ class FireLoop:
         next_fire = None if halted else wake_at
         if not armed.announced or next_fire != armed.next_fire:
             armed.announced, armed.next_fire = True, next_fire
-            self._publish(CronArmed(key, next_fire))
+            self._publish(CronArmed(key, next_fire, armed.cron.timezone))
 
     def _restate(self, armed: Armed, decision: Decision) -> None:
         """Put into the cron's status and annotations what a decision says of it."""

@@ -17,7 +17,7 @@ import heapq
 import logging
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -182,6 +182,11 @@ class RunLoop:
         """Start no task while there is a reason not to (a full disk); "" lets them go on."""
         self._hold = reason
         self._wake.set()
+
+    @property
+    def held(self) -> str:
+        """Why nothing is started now; "" = it is."""
+        return self._hold
 
     @property
     def running(self) -> list[tuple[Key, str]]:
@@ -491,10 +496,14 @@ class RunLoop:
         while self._queue and len(self._active) < self._max_tasks and not self._hold:
             task = self._queue.popleft()
             self._active.add(task.task_id)
+            if task.active_seconds is not None:
+                # counted from the start of the work, not from when it was decided
+                limit = self._clock.now() + timedelta(seconds=task.active_seconds)
+                task = replace(task, deadline=min(task.deadline or limit, limit))
             await executor.start(task)
 
 
-class _Wanted(Exception):  # noqa: N818 - a question, not an error
+class _Wanted(Exception):
     """`admit` needs an object that is not at hand."""
 
     def __init__(self, key: Key) -> None:

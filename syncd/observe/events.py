@@ -62,10 +62,11 @@ class SlotDecided:
 
 @dataclass(frozen=True, slots=True)
 class CronArmed:
-    """When a cron fires next; next_fire None = never (suspended, stopped, impossible)."""
+    """When a cron fires next; next_fire None = never (suspended, stopped, impossible). timezone: "" = UTC."""
 
     cron: Key
     next_fire: datetime | None
+    timezone: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,1 +1,0 @@
-"""Constructs everything; the only place that does."""

@@ -1,0 +1,233 @@
+"""The daemon: starts what `parts` made, listens, follows the configuration, and drains on a signal.
+
+`serve` is `syncd up` and `syncd run`. Steps outlive it: on SIGTERM or Ctrl-C the loops end, what is decided is saved, and what
+still runs is named and left running; the next daemon adopts it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import signal
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TextIO
+
+from syncd import __version__
+from syncd.app import parts as making
+from syncd.app.real import SystemClock, SystemRandom, state_directory
+from syncd.base import yamltext
+from syncd.base.clock import rfc3339
+from syncd.base.errors import ConfigError, SyncdError
+from syncd.cluster.embedded.store import EmbeddedStore, open_store
+from syncd.config.model import Atomic, Config, Workflows
+from syncd.config.model import Source as SourceConfig
+from syncd.loops.sync import Options, SyncLoop
+from syncd.observe import journal
+from syncd.observe.words import Words
+from syncd.server import auth, tokens
+from syncd.server.application import build as make_application
+from syncd.server.application import start as start_server
+from syncd.source import decode, opening
+from syncd.validate.profile import Profile
+from syncd.validate.workspace import Workspace
+
+log = logging.getLogger(__name__)
+
+Reread = Callable[[], Config]
+
+
+class Daemon:
+    """One embedded daemon. reread: reads the configuration again, None = it has no file."""
+
+    def __init__(
+        self, state: Path, config: Config, store: EmbeddedStore, words: TextIO | None, reread: Reread | None
+    ) -> None:
+        self.state = state
+        self.parts = making.make(state, config, store, act=True)
+        self.url = ""
+        self.login = ""
+        self._reread = reread
+        self._listener: Any = None
+        self._words = Words(words, self.parts.clock) if words is not None else None
+        self.parts.bus.subscribe(self._words if self._words is not None else journal.Journal())
+
+    async def start(self) -> None:
+        """Listen, then run the loops. Raises ConfigError where the address is taken."""
+        parts = self.parts
+        config = parts.config
+        doors = doors_of(self.state, config, parts.clock)
+        services = making.services(parts, reload=self.reload)
+        application = make_application(services, doors)
+        self._listener = await start_server(application, config.listen.host, config.listen.port)
+        host, port = self._listener.addresses[0][:2]
+        self.url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+        self.login = f"{self.url}{doors.login_path()}"
+        if self._words is not None:
+            self._words.begin(__version__, str(self.state), parts.runtime, self.url, self.login)
+        write_whole(
+            self.state / "daemon.json",
+            json.dumps({"pid": os.getpid(), "url": self.url, "started": rfc3339(parts.clock.now())}),
+        )
+        runner = parts.runner
+        runner.start("runs", parts.runs.run)
+        runner.start("collect", parts.collect.run)
+        if config.schedule.enabled:
+            runner.start("fire", parts.fire.run)
+        for source in config.sources:
+            self._start_source(source, config)
+
+    def _start_source(self, source: SourceConfig, config: Config) -> None:
+        loop = sync_loop(self.parts, source, config)
+        self.parts.sources.loops[source.name] = loop
+        self.parts.runner.start(f"sync {source.name}", loop.run, rest=loop.rest)
+
+    async def reload(self) -> Mapping[str, Any]:
+        """Read the configuration again: sources come, go and change; everything else says that it wants a restart.
+
+        Raises ConfigError, and changes nothing then.
+        """
+        if self._reread is None:
+            raise ConfigError("this daemon was started without a configuration file; restart it with other arguments")
+        old, new = self.parts.config, self._reread()
+        before = {source.name: source for source in old.sources}
+        after = {source.name: source for source in new.sources}
+        gone = [name for name in before if name not in after]
+        changed = [name for name in after if name in before and before[name] != after[name]]
+        fresh = [name for name in after if name not in before]
+        for name in (*gone, *changed):
+            await self.parts.runner.stop(f"sync {name}")
+            loop = self.parts.sources.loops.pop(name)
+            await loop.close(removed=name in gone)
+        self.parts.config = replace(old, sources=new.sources)
+        for name in (*changed, *fresh):
+            self._start_source(after[name], new)
+        stale = [name for name in Config.__slots__ if name != "sources" and getattr(old, name) != getattr(new, name)]
+        told = {"removed": gone, "changed": changed, "added": fresh, "restart": stale}
+        log.info("configuration read again: %s", json.dumps(told))
+        return told
+
+    async def stop(self) -> list[str]:
+        """Drain; answers a line for each step that is left running."""
+        parts = self.parts
+        await parts.runner.close()
+        with contextlib.suppress(SyncdError):
+            await parts.runs.step()
+        left = [f"{key.namespace}/{key.name} ({task})" for key, task in parts.runs.running]
+        if self._listener is not None:
+            await self._listener.cleanup()
+        for loop in parts.sources.loops.values():
+            await loop.close(removed=False)
+        if parts.executor is not None:
+            await parts.executor.close()
+        with contextlib.suppress(FileNotFoundError):
+            (self.state / "daemon.json").unlink()
+        return left
+
+
+def doors_of(state: Path, config: Config, clock: SystemClock) -> auth.Doors:
+    """Who is let in: the token of the state directory, and those of listen.tokensFile."""
+    credentials = [auth.Credential("local", tokens.load_or_create(state / "token"))]
+    if config.listen.tokens_file:
+        try:
+            lines = Path(config.listen.tokens_file).read_text().split()
+        except OSError as error:
+            raise ConfigError(f"listen.tokensFile {config.listen.tokens_file}: {error.strerror}") from error
+        credentials += [auth.Credential(f"token {number}", line) for number, line in enumerate(lines, 1)]
+    return auth.Doors(credentials, clock, hosts=config.listen.allowed_hosts, configured=bool(config.listen.tokens_file))
+
+
+def sync_loop(parts: making.Parts, source: SourceConfig, config: Config) -> SyncLoop:
+    """The loop of one source."""
+    limits = config.limits
+    options = Options(
+        decode=decode.Options(
+            namespace=source.namespace,
+            secrets=source.secrets,
+            source=source.name,
+            kinds=frozenset(source.kinds) if source.kinds else None,
+            namespaces=frozenset(source.namespaces) if source.namespaces else None,
+            limits=yamltext.Limits(
+                size_bytes=limits.file_bytes, documents=limits.documents, nodes=limits.nodes, depth=limits.depth
+            ),
+        ),
+        interval=source.interval,
+        drift_interval=config.drift_interval,
+        atomic=source.atomic is Atomic.SOURCE,
+        run_all=source.workflows is Workflows.RUN,
+        prune=source.prune.enabled,
+        max_delete_fraction=source.prune.max_delete_fraction,
+        suspended=source.suspend,
+    )
+    workspace = Workspace(Profile(workflow_defaults=dict(config.workflow_defaults) or None))
+    opened = opening.opened(source, parts.state, config.limits)
+    return SyncLoop(opened, parts.store, parts.clock, parts.random, parts.bus.publish, options, workspace)
+
+
+def serve(config: Config, *, words: bool, reread: Reread | None = None, config_file: Path | None = None) -> int:
+    """Run until SIGTERM or SIGINT; answers the exit code. words: speak to a person on stdout, else log."""
+    state = state_directory(config.state)
+    journal.configure(sys.stderr, level=str(config.log.level), form=str(config.log.format))
+    try:
+        return asyncio.run(_serve(state, config, sys.stdout if words else None, reread, config_file))
+    except KeyboardInterrupt:
+        return 130
+
+
+async def _serve(
+    state: Path, config: Config, words: TextIO | None, reread: Reread | None, config_file: Path | None
+) -> int:
+    store = open_store(state, clock=SystemClock(), random=SystemRandom())
+    try:
+        async with store.exclusive():
+            daemon = Daemon(state, config, store, words, reread)
+            stopping = asyncio.Event()
+            loop = asyncio.get_running_loop()
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.add_signal_handler(number, stopping.set)
+            if reread is not None:
+                loop.add_signal_handler(signal.SIGHUP, lambda: daemon.parts.runner.start("reload", _once(daemon)))
+            await daemon.start()
+            if reread is not None and config_file is not None:
+                daemon.parts.runner.start("configuration", lambda: _follow(daemon, config_file))
+            await stopping.wait()
+            left = await daemon.stop()
+            say = (lambda line: print(line, file=words, flush=True)) if words is not None else log.info
+            for line in left:
+                say(f"left running: {line}")
+            say("stopped" if not left else f"stopped; {len(left)} step{'s' if len(left) > 1 else ''} left running")
+    finally:
+        await store.close()
+    return 0
+
+
+def _once(daemon: Daemon) -> Callable[[], Any]:
+    async def run() -> None:
+        await daemon.reload()
+
+    return run
+
+
+async def _follow(daemon: Daemon, path: Path) -> None:
+    """Reload when the configuration file is saved. A file that is wrong is said, and the old one stays in force."""
+    from watchfiles import awatch
+
+    async for _ in awatch(path.parent, recursive=False):
+        try:
+            await daemon.reload()
+        except ConfigError as error:
+            log.error("the configuration is wrong and the old one stays in force: %s", error)
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Replace a file at once, readable by its owner only."""
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)
+    Path(name).replace(path)
