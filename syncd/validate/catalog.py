@@ -8,12 +8,12 @@ was looked up, so that `workspace` knows whom a change concerns. No I/O: the cal
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from functools import cached_property
 from typing import Any, Final
 
 from syncd.argo import labels
 from syncd.argo.manifest import Body, Key, Manifest, Path
 from syncd.validate import raw
+from syncd.validate.once import once
 from syncd.validate.template import Arguments, Template
 
 TEMPLATE_KINDS: Final = frozenset({labels.WORKFLOW_TEMPLATE, labels.CLUSTER_WORKFLOW_TEMPLATE})
@@ -42,22 +42,22 @@ class Entry:
             self.spec_path = ("spec", "workflowSpec")
         self.spec: Body = spec
 
-    @cached_property
+    @once
     def templates(self) -> list[Template]:
         """In the order of the body."""
         found = raw.mappings(self.spec.get("templates"))
         return [Template(body, (*self.spec_path, "templates", index)) for index, body in found]
 
-    @cached_property
+    @once
     def by_name(self) -> dict[str, Template]:
         """The first of each name, as Argo finds it."""
         return {template.name: template for template in reversed(self.templates)}
 
-    @cached_property
+    @once
     def arguments(self) -> Arguments:
         return Arguments(raw.mapping(self.spec.get("arguments")), (*self.spec_path, "arguments"))
 
-    @cached_property
+    @once
     def default_images(self) -> frozenset[str]:
         """The template types for which `templateDefaults` has an image."""
         defaults = raw.mapping(self.spec.get("templateDefaults"))
@@ -72,7 +72,7 @@ class Catalog:
         self._live_entries: dict[Key, Entry] = {}
         self._entries: dict[Key, Entry] = {}
         self._names: dict[tuple[str, str], set[str]] = {}
-        for manifest in manifests:
+        for manifest in sorted(manifests, key=_place):
             if manifest.key not in self._entries:
                 self.put(Entry(manifest.key, manifest.body))
 
@@ -86,6 +86,13 @@ class Catalog:
         """Forget the manifest of that key; a live object may show through again."""
         if self._entries.pop(key, None) is not None:
             self._names[key.kind, key.namespace].discard(key.name)
+
+    def rest(self, keys: Iterable[Key]) -> None:
+        """Forget what was read of these entries: it costs more memory than the bodies, and can be read again."""
+        for key in keys:
+            entry = self._entries.get(key) or self._live_entries.get(key)
+            if entry is not None:
+                entry.__dict__.clear()
 
     def get(self, key: Key) -> Entry | None:
         """The entry, or None where there is no such object."""
@@ -118,6 +125,12 @@ class View:
     def names(self, kind: str, namespace: str) -> set[str]:
         self.looked_up.add(Key(kind, namespace, ANY))
         return self._catalog.names(kind, namespace)
+
+
+def _place(manifest: Manifest) -> tuple[str, int, int, int]:
+    """Which of two declarations of one key counts: the first by file and place, whatever the order they came in."""
+    origin = manifest.origin
+    return origin.file, origin.document, origin.line, origin.column
 
 
 def key_of_ref(ref: Body, namespace: str) -> Key:

@@ -32,13 +32,14 @@ class Rule:
 CODES: Final[dict[str, Rule]] = {
     # the shape of the document
     "V201": Rule("unknown field", ERROR, True, "The object has no such field; Argo would ignore it or refuse the object.", "check the spelling; fields are case-sensitive", "spec: {entrypont: main}"),
-    "V202": Rule("wrong type", ERROR, True, "The field wants another type than YAML reads here: `1` is a number, `yes` a boolean, `\"1\"` a string.", "give it the type it wants", "args: [1]"),
+    "V202": Rule("wrong type", ERROR, True, "The field wants another type than the file gives it.", "give it the type it wants", "command: echo"),
     "V203": Rule("lost indentation", ERROR, True, "The field is unknown where it stands, and belongs to something else nearby. Tutorials lose their indentation when they go through a web page.", "move it to where it belongs", "templates:\n- name: a\ncontainer: {image: busybox}"),
     "V204": Rule("not one of the choices", ERROR, False, "The field takes only certain words; the API server refuses others.", "take one of the choices", "imagePullPolicy: Sometimes"),
     "V205": Rule("required field is missing", ERROR, False, "The schema requires this field; the API server refuses an object without it.", "add it", "volumes: [{emptyDir: {}}]"),
     "V206": Rule("malformed quantity", ERROR, True, "A quantity is a number with an optional suffix: `500m`, `1.5`, `64Mi`. Variables cannot stand here.", "write a number with an optional suffix, as in 500m or 64Mi", "resources: {limits: {memory: 64MB}}"),
     "V207": Rule("nested too deeply", ERROR, False, "Templates are nested in one another beyond any use.", "give the inner templates names and call them", "inline: {steps: [[{inline: …}]]}"),
     "V208": Rule("wrong apiVersion", ERROR, True, "The kind does not exist in that API version.", "correct apiVersion", "apiVersion: v1\nkind: Workflow"),
+    "V209": Rule("string without quotes", ERROR, True, "YAML reads `1` as a number and `yes` as a boolean; the field wants a string.", "put it in quotes", "env: [{name: DEBUG, value: 1}]"),
     # names
     "V210": Rule("name too long", ERROR, True, "Argo puts names into labels, which hold 63 characters; a cron's children get 11 more.", "shorten the name", "metadata: {name: a…(70)}"),
     "V211": Rule("malformed object name", ERROR, False, "Names of objects are lower-case letters, digits, `-` and `.`, and begin and end with a letter or digit.", "use lower-case letters, digits, '-' and '.'", "metadata: {name: My_Flow}"),
@@ -46,7 +47,7 @@ CODES: Final[dict[str, Rule]] = {
     "V213": Rule("name is missing", ERROR, True, "What is in this list is referred to by name.", "add name:", "templates: [{container: {image: busybox}}]"),
     "V214": Rule("malformed name", ERROR, True, "Names of templates, steps and tasks are letters, digits and `-`; parameters and artifacts may have `_` as well.", "rename it", "templates: [{name: a.b}]"),
     "V215": Rule("name is not unique", ERROR, True, "Two things in one list have the same name.", "rename one of them", "steps: [[{name: a}], [{name: a}]]"),
-    "V216": Rule("malformed label", ERROR, False, "Kubernetes limits the keys and values of labels.", "letters, digits, '-', '_' and '.', with an optional prefix and '/'", "labels: {team: \"the builders\"}"),
+    "V216": Rule("malformed label", WARNING, False, "Kubernetes limits the keys and values of labels.", "letters, digits, '-', '_' and '.', with an optional prefix and '/'", "labels: {team: \"the builders\"}"),
     # templates
     "V220": Rule("template without a type", ERROR, True, "A template does one thing: container, script, steps, dag, suspend …", "add the field that says what it does", "templates: [{name: main}]"),
     "V221": Rule("template with several types", ERROR, True, "A template does one thing.", "split it", "{name: main, container: {…}, script: {…}}"),

@@ -26,7 +26,7 @@ def lint(manifests: Sequence[Manifest], catalog: Catalog, profile: Profile = DEF
     catalog: holds the manifests themselves, too, where they may refer to each other. A manifest of a kind that is not ours
     has no problems. Never raises.
     """
-    problems = duplicates(manifests)
+    problems = duplicates(manifests, profile)
     for manifest in manifests:
         problems += lint_one(manifest, View(catalog), profile)
     return sorted(problems)
@@ -40,27 +40,28 @@ def lint_one(manifest: Manifest, view: View, profile: Profile = DEFAULT, entry: 
     if manifest.key.kind not in ROOTS:
         return []
     report = Report(manifest, profile)
-    structure.check(manifest, report)
+    body = structure.check(manifest, report)
     names.check_object(manifest, report)
     if manifest.key.kind in WORKFLOW_KINDS:
         if manifest.key.kind == labels.CRON_WORKFLOW:
             cron.check(manifest, report)
-        if type(raw.mapping(manifest.body.get("spec"))) is dict:
-            spec.check(entry or Entry(manifest.key, manifest.body), view, report)
+        if entry is None or entry.body is not body:
+            entry = Entry(manifest.key, body)
+        spec.check(entry, view, report)
     else:
         jobs.check(manifest, report)
     return report.problems
 
 
-def duplicates(manifests: Sequence[Manifest]) -> list[Problem]:
+def duplicates(manifests: Sequence[Manifest], profile: Profile) -> list[Problem]:
     """A problem for each manifest whose key another one declares as well."""
     by_key: dict[Key, list[Manifest]] = {}
     for manifest in manifests:
         by_key.setdefault(manifest.key, []).append(manifest)
-    return [problem for same in by_key.values() if len(same) > 1 for problem in declared_twice(same)]
+    return [problem for same in by_key.values() if len(same) > 1 for problem in declared_twice(same, profile)]
 
 
-def declared_twice(same: Sequence[Manifest]) -> list[Problem]:
+def declared_twice(same: Sequence[Manifest], profile: Profile) -> list[Problem]:
     """One problem per manifest of a key, each pointing at another place. An object with generateName has no name to clash."""
     key = same[0].key
     named = [manifest for manifest in same if raw.text(raw.mapping(manifest.body.get("metadata")).get("name"))]
@@ -70,7 +71,7 @@ def declared_twice(same: Sequence[Manifest]) -> list[Problem]:
     problems: list[Problem] = []
     for manifest in named:
         other = next((place for place in places if place != manifest.place()), places[0])
-        report = Report(manifest, DEFAULT)
+        report = Report(manifest, profile)
         report.add("V212", ("metadata", "name"), f"{key} is declared more than once", f"the other is at {other}")
         problems += report.problems
     return problems

@@ -15,6 +15,9 @@ _EMPTY: Final[Body] = {}
 TAG: Final = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
 """A tag as Argo's fasttemplate finds it: to the nearest end, whatever is inside."""
 
+_NESTED: Final = re.compile(r"\{\{((?:[^{}]*\{\{[^{}]*\}\})+[^{}]*)\}\}")
+"""A tag with tags in it: Argo replaces the inner ones first."""
+
 UNCLOSED: Final = "{{"
 """What `tags` gives for a `{{` that never ends: no tag can read like this."""
 
@@ -97,11 +100,17 @@ def tagged(value: object, path: Path, found: list[tuple[Path, str]]) -> None:
 
 
 def tags(value: object, path: Path) -> list[tuple[Path, str]]:
-    """Every tag in `value`, verbatim without its braces, `{{=…}}` ones with their `=`, in the order of the body."""
+    """Every tag in `value`, verbatim without its braces, `{{=…}}` ones with their `=`, in the order of the body.
+
+    A tag with others in it comes as a whole; these others are known to be names, and are not given again.
+    """
     places: list[tuple[Path, str]] = []
     tagged(value, path, places)
     found: list[tuple[Path, str]] = []
     for place, string in places:
+        if string.count("{{") > 1 and (nested := _NESTED.findall(string)):
+            found += [(place, tag) for tag in nested]
+            string = _NESTED.sub("", string)
         found += [(place, tag) for tag in TAG.findall(string)]
         if string.rfind("{{") > string.rfind("}}"):
             found.append((place, UNCLOSED))

@@ -25,6 +25,9 @@ MAX_TEXT: Final = 400
 MAX_COMPARED: Final = 100
 """Words that a misspelt one is compared with: a comparison costs some 10 µs."""
 
+_LENIENT: Final = frozenset({"V201", "V203", "V209", "V501"})
+"""Codes that are warnings where the profile is not strict."""
+
 _CONSEQUENCES: Final = frozenset({"V220", "V222", "V240", "V241", "V303", "V310"})
 """Codes that only follow from a field that stands in the wrong place."""
 
@@ -47,11 +50,13 @@ class Report:
             return
         if code in _CONSEQUENCES and any(place[: len(path)] == path for place in self.disturbed):
             return
+        if code == "V900" and not self.profile.embedded:
+            return
         rule = CODES[code]
         severity = rule.severity
         if severity is Severity.ERROR and not rule.argo and self.profile.as_argo:
             severity = Severity.WARNING
-        if code == "V201" and not self.profile.strict:
+        if code in _LENIENT and not self.profile.strict:
             severity = Severity.WARNING
         if code in ("V280", "V281") and self.profile.ignore_missing:
             severity = Severity.WARNING

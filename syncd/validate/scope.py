@@ -207,7 +207,7 @@ class Scope:
             own = node.template.outputs if steps[2] == "parameters" else node.template.output_artifacts
             return steps[3] in own
         if root in ("steps", "tasks"):
-            return False
+            return root == self.kind
         if root == "workflow":
             if len(steps) < 2 or steps[0] not in ("parameters", "outputs"):
                 return True

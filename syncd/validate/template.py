@@ -7,11 +7,11 @@ pkg/apis/workflow/v1alpha1/workflow_types.go (GetType, IsLeaf, IsPodType, HasOut
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import Any, Final
 
 from syncd.argo.manifest import Body, Path
 from syncd.validate import raw
+from syncd.validate.once import once
 
 KINDS: Final = (
     "container",
@@ -105,16 +105,16 @@ class Call:
         ref = body.get("templateRef")
         self.ref: Body | None = ref if type(ref) is dict else None
 
-    @cached_property
+    @once
     def arguments(self) -> Arguments:
         return Arguments(raw.mapping(self.body.get("arguments")), (*self.path, "arguments"))
 
-    @cached_property
+    @once
     def tags(self) -> list[tuple[Path, str]]:
         """Every tag in the step or task, its inline template included."""
         return raw.tags(self.body, self.path)
 
-    @cached_property
+    @once
     def inline(self) -> Template | None:
         body = self.body.get("inline")
         depth = self.path.count("inline")
@@ -158,41 +158,41 @@ class Template:
     def is_daemon(self) -> bool:
         return self.body.get("daemon") is True
 
-    @cached_property
+    @once
     def has_output(self) -> bool:
         """Whether it has a result and an exit code."""
         if self.kind == "containerSet":
             return "main" in self.container_names
         return self.kind in ("container", "script", "data", "http", "plugin")
 
-    @cached_property
+    @once
     def container_names(self) -> list[str]:
         """Of a containerSet."""
         nodes = raw.mapping(self.body.get("containerSet")).get("containers")
         return [raw.text(node.get("name")) for _, node in raw.mappings(nodes)]
 
-    @cached_property
+    @once
     def inputs(self) -> dict[str, Body]:
         """Input parameters by name."""
         found = raw.mappings(raw.mapping(self.body.get("inputs")).get("parameters"))
         return {raw.text(item.get("name")): item for _, item in reversed(found)}
 
-    @cached_property
+    @once
     def input_artifacts(self) -> dict[str, Body]:
         found = raw.mappings(raw.mapping(self.body.get("inputs")).get("artifacts"))
         return {raw.text(item.get("name")): item for _, item in reversed(found)}
 
-    @cached_property
+    @once
     def outputs(self) -> dict[str, Body]:
         found = raw.mappings(raw.mapping(self.body.get("outputs")).get("parameters"))
         return {raw.text(item.get("name")): item for _, item in reversed(found)}
 
-    @cached_property
+    @once
     def output_artifacts(self) -> dict[str, Body]:
         found = raw.mappings(raw.mapping(self.body.get("outputs")).get("artifacts"))
         return {raw.text(item.get("name")): item for _, item in reversed(found)}
 
-    @cached_property
+    @once
     def global_outputs(self) -> list[tuple[str, str]]:
         """(kind, globalName) of the outputs that the whole workflow sees; kind: parameters | artifacts."""
         found: list[tuple[str, str]] = []
@@ -202,7 +202,7 @@ class Template:
                     found.append((kind, name))  # noqa: PERF401 - a comprehension of three levels reads worse
         return found
 
-    @cached_property
+    @once
     def calls(self) -> list[Call]:
         """The steps or tasks, in the order of the body."""
         if self.kind == "steps":
@@ -216,7 +216,7 @@ class Template:
             return [Call(body, (*self.path, "dag", "tasks", index), 0) for index, body in raw.mappings(tasks)]
         return []
 
-    @cached_property
+    @once
     def tags(self) -> list[tuple[Path, str]]:
         """Every tag that the caller's scope must resolve: of a leaf all of them, of steps and dag those outside the calls.
 
@@ -227,12 +227,12 @@ class Template:
         found += raw.tags({"inputs": self._inputs(replaced=False)}, self.path)
         return found
 
-    @cached_property
+    @once
     def replaced_tags(self) -> list[tuple[Path, str]]:
         """The tags in values of inputs that a caller's argument takes the place of."""
         return raw.tags({"inputs": self._inputs(replaced=True)}, self.path)
 
-    @cached_property
+    @once
     def output_tags(self) -> list[tuple[Path, str]]:
         return raw.tags({"outputs": self.body.get("outputs")}, self.path)
 

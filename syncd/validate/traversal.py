@@ -61,10 +61,10 @@ class Traversal:
 
         shared: it comes from what this workflow gives the other object, so it is said as such, once per message.
         """
-        if base.own:
-            self.report.add(code, path, chain + message, remedy)
-            return
         rule = CODES[code]
+        if base.own:
+            self.report.add(code, path, chain + message if rule.argo else message, remedy)
+            return
         blame = (base.entry.key, message if shared else "")
         if blame in self.blamed or rule.severity is not Severity.ERROR or not rule.argo:
             return
@@ -228,7 +228,7 @@ class Traversal:
             name = tag.strip()
             if "{{" in name and tag != raw.UNCLOSED:
                 # a tag within a tag: the inner one first, as SubstituteParams has done by now
-                name = settle("{{" + name + "}}", Values(self.globals, scope.template, None))[2:-2].strip()
+                name = settle(name, Values(self.globals, scope.template, None))
             if not name.startswith(CHECKED_PREFIXES):
                 if base.own and (doubt := variables.doubt(tag, path, scope.template, items)):
                     self.report.add(doubt.code, path, chain + doubt.message, doubt.remedy)

@@ -7,12 +7,13 @@ home. Called by `lint` first: fields out of place are noted in `report.disturbed
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from typing import Any, Final
 
 from syncd.argo import fields, labels
 from syncd.argo.fields import Fault, FaultKind, Form, Type
-from syncd.argo.manifest import Manifest, Path, path_text
+from syncd.argo.manifest import Body, Manifest, Path, path_text
 from syncd.validate import raw
 from syncd.validate.report import Report, nearest
 from syncd.validate.rules import deprecated
@@ -49,16 +50,37 @@ _SAID_ELSEWHERE: Final = frozenset(
 """(struct, field) that a rule of its own judges, in Argo's words."""
 
 
-def check(manifest: Manifest, report: Report) -> None:
-    """All faults of one manifest's shape."""
+def check(manifest: Manifest, report: Report) -> Body:
+    """All faults of one manifest's shape. Returns the body to judge further: with `strict` off, as Go's decoder reads it,
+    to which `entryPoint` is `entrypoint`."""
     kind = manifest.key.kind
     wanted = labels.API_VERSION_OF[kind]
     version = manifest.body.get("apiVersion")
-    if version != wanted:
+    if version is not None and version != wanted:
         report.add("V208", ("apiVersion",), f"{kind} has apiVersion {wanted}, not {fields.describe(version)}")
     homes = _Homes(manifest)
-    for fault in fields.faults(kind, manifest.body):
+    faults = fields.faults(kind, manifest.body)
+    for fault in faults:
         _say(fault, manifest, homes, report)
+    if report.profile.strict:
+        return manifest.body
+    return _folded(manifest.body, [fault for fault in faults if fault.kind is FaultKind.UNKNOWN])
+
+
+def _folded(body: Body, unknown: list[Fault]) -> Body:
+    """The body with fields in the wrong case renamed, where nothing else has the name; the same object if there are none."""
+    copied = False
+    for fault in unknown:
+        lowered = str(fault.path[-1]).lower()
+        right = next((name for name in fields.shape(fault.struct).fields if name.lower() == lowered), None)
+        if right is None:
+            continue
+        if not copied:
+            body, copied = copy.deepcopy(body), True
+        parent = raw_at(body, fault.path[:-1])
+        if isinstance(parent, dict) and right not in parent and fault.path[-1] in parent:
+            parent[right] = parent.pop(str(fault.path[-1]))
+    return body
 
 
 def _say(fault: Fault, manifest: Manifest, homes: _Homes, report: Report) -> None:
