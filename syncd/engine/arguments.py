@@ -11,6 +11,7 @@ from typing import Any
 from syncd.argo import template
 from syncd.argo.manifest import Body
 from syncd.base.errors import Invalid
+from syncd.engine import scope
 from syncd.engine.library import Resolved
 from syncd.expr import evaluate, tags
 from syncd.expr.environment import MISSING, Environment, Variables
@@ -313,4 +314,4 @@ def _output_value(parameter: Mapping[str, Any], source: Mapping[str, Any], envir
 def exit_arguments(hook: Mapping[str, Any], environment: Environment) -> dict[str, Any]:
     """The arguments of an exit hook, resolved. Tags that nobody knows stay, as in Argo. Raises Invalid."""
     given = mark_absent(hook.get("arguments") or {}, environment)
-    return resolve_artifacts(tags.substitute(given, environment, allow_unresolved=True), environment)
+    return resolve_artifacts(tags.substitute(given, scope.TextOnly(environment), allow_unresolved=True), environment)

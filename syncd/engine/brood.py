@@ -109,9 +109,10 @@ class Brood(Boundary):
         """
         raw = {name: value for name, value in child.raw.items() if name != "hooks"}
         environment = self.environment
+        text = scope.TextOnly(environment)
         condition = raw.get("when")
         if condition:
-            replaced = str(tags.substitute(condition, environment, allow_unresolved=True, strict=STRICT))
+            replaced = str(tags.substitute(condition, text, allow_unresolved=True, strict=STRICT))
             try:
                 proceeds = when.evaluate(replaced)
             except Invalid:
@@ -123,7 +124,7 @@ class Brood(Boundary):
                 return {**raw, "when": replaced}, False
         if raw.get("arguments"):
             raw["arguments"] = arguments.mark_absent(raw["arguments"], environment)
-        resolved: Body = tags.substitute(raw, environment, allow_unresolved=True, strict=STRICT)
+        resolved: Body = tags.substitute(raw, text, allow_unresolved=True, strict=STRICT)
         if resolved.get("arguments"):
             resolved["arguments"] = arguments.resolve_artifacts(resolved["arguments"], environment)
         return resolved, True

@@ -77,6 +77,23 @@ class Chain:
         return dict.fromkeys(name for part in self._parts for name in part.under(prefix))
 
 
+class TextOnly:
+    """An environment without its artifacts: text that names one keeps the tag, and `from` is followed afterwards."""
+
+    __slots__ = ("_whole",)
+
+    def __init__(self, whole: Environment) -> None:
+        self._whole = whole
+
+    def lookup(self, name: str) -> object:
+        if ".artifacts." in name and not name.endswith(".path"):
+            return MISSING
+        return self._whole.lookup(name)
+
+    def under(self, prefix: str) -> Iterable[str]:
+        return (name for name in self._whole.under(prefix) if ".artifacts." not in name or name.endswith(".path"))
+
+
 class Sibling(Protocol):
     """A step or task that has been decided, as others may refer to it."""
 
