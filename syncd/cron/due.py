@@ -101,11 +101,14 @@ def due(cron: CronWorkflow, now: datetime, history: History, policy: Policy = Po
     except Invalid as complaint:
         return Decision(problem=str(complaint))
     start = covered_until(cron, history, now)
-    last = table.latest(start, now) if now > start else None
-    if last is None:
-        return Decision(wake_at=table.next(start), schedules_changed=_changed(cron))
-    wake_at = table.next(last)
-    case = _Case(cron, now, history, policy, table, mode, start, last)
+    first = table.next(start)
+    if first is None or first > now:
+        return Decision(wake_at=first, schedules_changed=_changed(cron))
+    last, wake_at = first, table.next(first)
+    if wake_at is not None and wake_at <= now:  # not the usual case: more than one slot since
+        last = table.latest(start, now) or first
+        wake_at = table.next(last)
+    case = _Case(cron, now, history, policy, table, mode, start, first, last)
     try:
         stops = not cron.stopped and conditions.stops(cron, _last_scheduled(cron, history), now)
     except Invalid as complaint:
@@ -200,7 +203,7 @@ def _last_scheduled(cron: CronWorkflow, history: History) -> datetime | None:
 
 @dataclass(frozen=True, slots=True)
 class _Case:
-    """One question and what follows from it. (start, last] are the slots to decide; there is at least one."""
+    """One question and what follows from it. (start, last] are the slots to decide, `first` the first of them."""
 
     cron: CronWorkflow
     now: datetime
@@ -209,6 +212,7 @@ class _Case:
     table: Timetable
     mode: CatchUp | None
     start: datetime
+    first: datetime
     last: datetime
 
     def decide(self) -> Decision:
@@ -256,6 +260,8 @@ class _Case:
         """The slots that may fire if nothing else speaks against it, oldest first."""
         if self.mode is CatchUp.ALL and self.cron.concurrency != crons.REPLACE:
             return self._newest(self.policy.catch_up_cap)
+        if self.first == self.last:
+            return [self.last] if self._lateness(self.last) is not None else []
         # several within a few seconds are all on time: the loop was a little late, nobody was away
         recent = self.table.between(max(self.start, self.now - self.policy.on_time - _SECOND), self.last)
         on_time = [slot for slot in recent if self._lateness(slot) is Reason.ON_TIME]
@@ -290,6 +296,8 @@ class _Case:
 
     def _missed(self, before: datetime) -> Row | None:
         """The row of the slots in (start, before) that nobody will run; None = there are none."""
+        if before <= self.first:
+            return None
         last = self.table.previous(self.start, before)
         if last is None:
             return None

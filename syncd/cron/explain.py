@@ -227,7 +227,7 @@ def _slot_story(
     if row is not None:
         return [_row_sentence(row, zone)]
     text = phrases.moment(slot, zone)
-    is_slot = bool(table.line_of(slot))
+    is_slot = table.has(slot)
     if not is_slot:
         before, after = table.previous(slot - _AHEAD, slot), table.next(slot)
         around = [

@@ -12,7 +12,7 @@ aware; answers are UTC, whole seconds.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -185,11 +185,6 @@ def parse(text: str, timezone: str = "", policy: Policy = Policy.BOTH, anchor: d
     elif not text:
         raise Invalid("empty spec string")
     return Schedule(text, place, grammar.parse(text), policy, None if anchor is None else _seconds(anchor))
-
-
-def anchored(schedule: Schedule, at: datetime) -> Schedule:
-    """The same schedule, its `@every` counting from `at`."""
-    return replace(schedule, anchor=_seconds(at))
 
 
 def _seconds(moment: datetime) -> int:

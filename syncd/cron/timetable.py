@@ -53,8 +53,14 @@ class Timetable:
             yield slot
             slot = self.next(slot)
 
+    def has(self, moment: datetime) -> bool:
+        """Whether this moment is a slot."""
+        return any(line.previous(slot_end(moment), moment) is not None for line in self.schedules)
+
     def line_of(self, slot: datetime) -> str:
-        """The first line of the spec that has this slot; "" if none has."""
+        """The first line of the spec that has this slot; "" if none has. slot: one of the timetable's."""
+        if len(self.schedules) == 1:
+            return self.schedules[0].text
         for line in self.schedules:
             if line.previous(slot_end(slot), slot) is not None:
                 return line.text

@@ -6,43 +6,49 @@ Constructed and called by `loops.fire` only, under its lock.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 
 from syncd.argo import labels
 from syncd.argo.crons import STOPPED, CronWorkflow
-from syncd.argo.manifest import Body, Key
-from syncd.base.errors import Invalid, Unreachable
+from syncd.argo.manifest import Key
+from syncd.base.errors import Conflict, Invalid, NotFound, Unreachable
 from syncd.cluster.api import Objects, Verb, Write, Written
 from syncd.cron import children, conditions
 from syncd.loops.crontab import Armed, Crontab, version_of
 from syncd.loops.launch import BATCH
 
+Terminate = Callable[[Key], Awaitable[object]]
+"""Ends a run: `loops.run`'s in embedded mode. May raise NotFound and Conflict: then it has ended."""
+
 
 class Standing:
-    """Writes what is marked, and only that."""
+    """Writes what is marked, and only that. terminate: None = by spec.shutdown, which Argo's controller obeys."""
 
-    def __init__(self, store: Objects, tab: Crontab) -> None:
+    def __init__(self, store: Objects, tab: Crontab, terminate: Terminate | None) -> None:
         self._store = store
         self._tab = tab
-        self._ending: list[Write] = []
+        self._terminate = terminate
+        self._ending: list[Key] = []
 
     def end(self, namespace: str, names: Sequence[str]) -> None:
-        """Terminate these runs at the next `write_back`: they are replaced."""
-        shutdown: Body = {"spec": {"shutdown": "Terminate"}}
-        self._ending += [Write(Verb.PATCH, Key(labels.WORKFLOW, namespace, name), shutdown) for name in names]
+        """Terminate these runs at the next `end_replaced`."""
+        self._ending += [Key(labels.WORKFLOW, namespace, name) for name in names]
 
     async def end_replaced(self) -> None:
-        """Do it. A run that is gone needs no ending. Raises Unreachable: try again."""
-        written = await self._write(self._ending)
-        failed = [w for w, answer in zip(self._ending, written, strict=True) if isinstance(answer.error, Unreachable)]
-        self._ending = failed
-        if failed:
-            raise Unreachable(
-                f"{len(failed)} runs that are replaced could not be terminated; the store does not answer"
-            )
+        """Do it. A run that is gone or has ended needs no ending. Raises Unreachable; what is left stays noted."""
+        while self._ending:
+            key = self._ending[0]
+            with suppress(NotFound, Conflict):
+                await (self._shut_down(key) if self._terminate is None else self._terminate(key))
+            self._ending.pop(0)
+
+    async def _shut_down(self, key: Key) -> None:
+        (written,) = await self._store.write([Write(Verb.PATCH, key, {"spec": {"shutdown": "Terminate"}})])
+        if written.error is not None:
+            raise written.error
 
     async def write_back(self, now: datetime, keep: Collection[str]) -> None:
         """Cut histories, then write the status of every cron that changed, a batch at a time.

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from syncd.argo import labels
 from syncd.argo.manifest import Body, Key
-from syncd.base.errors import Invalid, NotFound, Unreachable
-from syncd.cluster.api import Verb, Write, Written
+from syncd.base.errors import Conflict, Invalid, NotFound, SyncdError, Unreachable
+from syncd.cluster.api import Store, Verb, Write, Written
+from syncd.cluster.embedded.store import open_store
 from syncd.cluster.memory import MemoryStore
 from syncd.cron.ledger import Outcome, Reason, Row
 from syncd.loops.fire import FireLoop
@@ -25,24 +26,31 @@ START = datetime(2026, 3, 10, 10, 0, 30, tzinfo=UTC)
 KEY = Key(labels.CRON_WORKFLOW, "ci", "tick")
 
 
-class FlakyStore(MemoryStore):
-    """A store that can be told not to answer. down: names of calls; crash_after: the call that is the last to work."""
+class FlakyStore:
+    """A store that can be told not to answer: `down` names what does not work: record, close or create."""
 
-    def __init__(self, clock: ManualClock, random: CountingRandom) -> None:
-        super().__init__(clock, random)
+    def __init__(self, inner: Store) -> None:
+        self.inner = inner
         self.down: set[str] = set()
+        self.refusal: SyncdError | None = None
         self.records = 0
 
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.inner, name)
+
     async def record(self, rows: Sequence[Row]) -> None:
-        if "record" in self.down:
+        if "record" in self.down or ("close" in self.down and any(r.outcome is not Outcome.PENDING for r in rows)):
             raise Unreachable("the ledger does not answer")
         self.records += 1
-        await super().record(rows)
+        await self.inner.record(rows)
 
     async def write(self, writes: Sequence[Write], *, atomic: bool = False) -> Sequence[Written]:
-        if "write" in self.down and any(write.verb is Verb.CREATE for write in writes):
-            raise Unreachable("the store does not answer")
-        return await super().write(writes, atomic=atomic)
+        if any(write.verb is Verb.CREATE for write in writes):
+            if "create" in self.down:
+                raise Unreachable("the store does not answer")
+            if self.refusal is not None:
+                return [Written(write.key, error=self.refusal) for write in writes]
+        return await self.inner.write(writes, atomic=atomic)
 
 
 class Events(list[Event]):
@@ -66,17 +74,17 @@ class Events(list[Event]):
 class World:
     """A store, a clock and a fire loop; `tick` moves time and lets the loop do its pass."""
 
-    def __init__(self) -> None:
-        self.clock = ManualClock(START)
+    def __init__(self, store: Store, clock: ManualClock) -> None:
+        self.clock = clock
         self.random = CountingRandom()
-        self.store = FlakyStore(self.clock, self.random)
+        self.store = FlakyStore(store)
         self.events = Events()
         self.held = ""
         self.loop = self.new_loop()
-        self.version = ""
 
     def new_loop(self) -> FireLoop:
-        return FireLoop(self.store, self.clock, self.random, self.events.append, held=lambda: self.held)
+        store: Any = self.store
+        return FireLoop(store, self.clock, self.random, self.events.append, held=lambda: self.held)
 
     async def restart(self) -> None:
         """The daemon is killed and started again: nothing of its memory is left."""
@@ -138,9 +146,16 @@ class World:
             await self.tick(step)
 
 
-@pytest.fixture
-def world() -> World:
-    return World()
+@pytest.fixture(params=["memory", "embedded"])
+async def world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[World]:
+    clock = ManualClock(START)
+    store: Store
+    if request.param == "memory":
+        store = MemoryStore(clock, CountingRandom())
+    else:
+        store = open_store(tmp_path / "state", clock=clock, random=CountingRandom())
+    yield World(store, clock)
+    await store.close()
 
 
 def unix(clock: str) -> int:
@@ -206,7 +221,7 @@ async def test_all_crons_that_are_due_share_one_record(world: World) -> None:
 
 async def test_a_crash_between_row_and_child_is_made_good(world: World) -> None:
     await world.apply()
-    world.store.down = {"write"}
+    world.store.down = {"create"}
     await world.tick(30)
     assert await world.rows() == [("10:01", Outcome.PENDING, Reason.ON_TIME)]
     world.store.down = set()
@@ -218,18 +233,30 @@ async def test_a_crash_between_row_and_child_is_made_good(world: World) -> None:
 
 async def test_a_crash_between_child_and_closing_adopts_the_child(world: World) -> None:
     await world.apply()
+    world.store.down = {"close"}
     await world.tick(30)
-    (row,) = await world.store.rows(KEY)
-    world.store._rows[row.cron_uid, row.slot] = replace(row, outcome=Outcome.PENDING)
+    assert await world.rows() == [("10:01", Outcome.PENDING, Reason.ON_TIME)]
+    world.store.down = set()
     world.clock.advance(3600)
     await world.restart()
     assert (await world.rows())[0] == ("10:01", Outcome.FIRED, Reason.ON_TIME)
     assert (await world.runs()).count(f"tick-{unix('10:01')}") == 1
 
 
+async def test_a_ledger_that_is_away_after_the_child_was_created_is_told_later(world: World) -> None:
+    await world.apply()
+    world.store.down = {"close"}
+    await world.tick(30)
+    await world.settle(5)
+    world.store.down = set()
+    await world.settle(10)
+    assert await world.rows() == [("10:01", Outcome.FIRED, Reason.ON_TIME)]
+    assert [e.row.run for e in world.events if isinstance(e, SlotDecided)] == [f"tick-{unix('10:01')}"]
+
+
 async def test_a_pending_row_that_is_too_old_is_missed(world: World) -> None:
     await world.apply()
-    world.store.down = {"write"}
+    world.store.down = {"create"}
     await world.tick(30)
     world.store.down = set()
     world.clock.advance(3600)
@@ -240,7 +267,7 @@ async def test_a_pending_row_that_is_too_old_is_missed(world: World) -> None:
 
 async def test_a_store_that_does_not_answer_is_asked_again_until_the_grace_is_over(world: World) -> None:
     await world.apply(schedule="1 10 * * *")
-    world.store.down = {"write"}
+    world.store.down = {"create"}
     await world.settle(60)
     assert await world.rows() == [("10:01", Outcome.PENDING, Reason.ON_TIME)]
     world.store.down = set()
@@ -338,6 +365,56 @@ async def test_replace_terminates_what_runs(world: World) -> None:
     first = await world.store.get(Key(labels.WORKFLOW, "ci", f"tick-{unix('10:01')}"))
     assert first["spec"]["shutdown"] == "Terminate"
     assert len(await world.runs()) == 2
+
+
+async def test_replace_asks_the_engine_where_there_is_one(world: World) -> None:
+    ended: list[str] = []
+
+    async def terminate(key: Key) -> None:
+        ended.append(key.name)
+        raise Conflict("it has ended already")
+
+    store: Any = world.store
+    world.loop = FireLoop(store, world.clock, world.random, world.events.append, terminate=terminate)
+    await world.apply(concurrencyPolicy="Replace")
+    await world.tick(30)
+    await world.tick(60)
+    assert ended == [f"tick-{unix('10:01')}"]
+    assert len(await world.runs()) == 2
+
+
+async def test_a_cron_that_another_scheduler_fires_is_left_alone(world: World) -> None:
+    store: Any = world.store
+    mine = FireLoop(store, world.clock, world.random, world.events.append, accepts=lambda cron: not cron.labels)
+    world.loop = mine
+    await world.apply(metadata={"labels": {"a": "b"}})
+    await world.tick(60)
+    assert (await world.runs(), mine.next_fires()) == ([], [])
+
+
+async def test_a_cron_job_runs_its_job_as_a_workflow(world: World) -> None:
+    key = Key(labels.CRON_JOB, "ci", "say")
+    container = {"name": "main", "image": "busybox", "command": ["true"]}
+    body = {
+        "apiVersion": "batch/v1",
+        "kind": labels.CRON_JOB,
+        "metadata": {"name": "say", "namespace": "ci"},
+        "spec": {
+            "schedule": "* * * * *",
+            "jobTemplate": {"spec": {"template": {"spec": {"containers": [container], "restartPolicy": "Never"}}}},
+        },
+    }
+    await world.write(Verb.APPLY, key, body)
+    await world.look()
+    await world.tick(30)
+    child = await world.store.get(Key(labels.WORKFLOW, "ci", f"say-{unix('10:01')}"))
+    assert child["metadata"]["ownerReferences"][0]["kind"] == "CronJob"
+    assert child["metadata"]["labels"][labels.CRON_JOB_NAME] == "say"
+    assert child["spec"]["templates"]
+    status = await world.status(key)
+    assert (status["lastScheduleTime"], len(status["active"])) == ("2026-03-10T10:01:00Z", 1)
+    await world.finish(f"say-{unix('10:01')}")
+    assert (await world.status(key))["active"] == []
 
 
 async def test_a_queue_goes_on_when_a_run_ends(world: World) -> None:
@@ -451,7 +528,7 @@ async def test_held_starts_are_missed_after_the_grace(world: World) -> None:
 
 async def test_a_deleted_cron_is_forgotten(world: World) -> None:
     await world.apply()
-    world.store.down = {"write"}
+    world.store.down = {"create"}
     await world.tick(30)
     world.store.down = set()
     await world.write(Verb.DELETE, KEY)
@@ -482,15 +559,8 @@ async def test_a_cron_that_cannot_be_read_says_so_and_stops_nobody(world: World)
 
 
 async def test_a_refused_child_is_a_submission_error(world: World) -> None:
-    await world.apply(workflowMetadata={"labels": {"a": "not a label value!"}})
-    real = world.store.write
-
-    async def refuse(writes: Sequence[Write], *, atomic: bool = False) -> Sequence[Written]:
-        if any(write.verb is Verb.CREATE for write in writes):
-            return [Written(write.key, error=Invalid("label a is not valid")) for write in writes]
-        return await real(writes, atomic=atomic)
-
-    world.store.write = refuse  # type: ignore[method-assign]
+    await world.apply()
+    world.store.refusal = Invalid("label a is not valid")
     await world.tick(30)
     assert await world.rows() == [("10:01", Outcome.FAILED, Reason.SUBMISSION)]
     status = await world.status()
