@@ -18,7 +18,7 @@ import re
 import shutil
 import signal
 import stat
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -40,17 +40,20 @@ from syncd.execute.secrets import Directory, Mask
 
 _PROGRESS: Final = re.compile(rb"\s*(\d{1,9})/(\d{1,9})\s*")
 _STATUS_WAIT_SECONDS: Final = 5.0
+_BROOM_SECONDS: Final = 0.25
 _FAMILIAR: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
     """Knobs. kill_after_seconds: from a deadline's TERM to KILL; sample_seconds: between looks at progress and logs;
-    poll_seconds: between looks at a task that cannot be waited for; parameter_bytes: of one output parameter."""
+    poll_seconds: between looks at a task that cannot be waited for; last_words_seconds: how long an exit code may come
+    after its process; parameter_bytes: of one output parameter."""
 
     kill_after_seconds: float = 10.0
     sample_seconds: float = 1.0
     poll_seconds: float = 0.05
+    last_words_seconds: float = 1.0
     parameter_bytes: int = 1024 * 1024
 
 
@@ -124,6 +127,8 @@ class Performer:
         self._known_runs: dict[str, None] = {}
         self._sampler: asyncio.Task[None] | None = None
         self._closed = False
+        self._rubbish: list[Path] = []
+        self._broom: asyncio.TimerHandle | None = None
         for folder in (self._tasks, self._logs):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 
@@ -176,11 +181,18 @@ class Performer:
         job = self._jobs.pop(task_id, None)
         if job is not None:
             self._let_go(job)
-        folder = self._tasks / task_id
-        if job is not None and job.runtime.slow:
-            await asyncio.to_thread(job.runtime.clean, job.slot)
-        if job is None or not staging.is_light(job.task) or not _remove_light(folder):
-            await asyncio.to_thread(remove_folder, folder)
+            if job.runtime.slow:
+                await asyncio.to_thread(job.runtime.clean, job.slot)
+        if staging.is_safe(task_id):
+            self._rubbish.append(self._tasks / task_id)
+            if self._broom is None:
+                self._broom = asyncio.get_running_loop().call_later(_BROOM_SECONDS, self._sweep_out)
+
+    async def tidy(self, outstanding: Collection[str]) -> None:
+        """After a start: drop the folders of tasks that nobody will ask for again (a crash came before `forget`)."""
+        kept = {*outstanding, *self._jobs}
+        gone = [folder for folder in await asyncio.to_thread(_entries, self._tasks) if folder.name not in kept]
+        await asyncio.to_thread(_remove_all, gone)
 
     async def forget_run(self, run_uid: str) -> None:
         """The run is deleted: its own volumes go."""
@@ -190,6 +202,9 @@ class Performer:
     async def close(self) -> None:
         """See `api.Executor.close`."""
         self._closed = True
+        if self._broom is not None:
+            self._broom.cancel()
+            await asyncio.to_thread(_remove_all, self._rubbish)
         workers = [job.worker for job in self._jobs.values() if job.worker is not None]
         if self._sampler is not None:
             workers.append(self._sampler)
@@ -202,6 +217,11 @@ class Performer:
     def running(self) -> int:
         """How many tasks have been started and have not ended."""
         return sum(job.finished is None for job in self._jobs.values())
+
+    def _sweep_out(self) -> None:
+        """Remove what was forgotten. Not at once: while the sandbox's mounts are being taken down, rmdir waits for them."""
+        folders, self._rubbish, self._broom = self._rubbish, [], None
+        asyncio.get_running_loop().run_in_executor(None, _remove_all, folders)
 
     # --- the light way ------------------------------------------------------------------------------------------------
 
@@ -338,7 +358,7 @@ class Performer:
                 self._started(job, job.started_at or self._clock.now())
             self._sample_on()
             await self._wait_adopted(job)
-        ended = await self._ended(job, None)
+        ended = await self._last_words(job)
         if ended is None:
             return Ended(None, verdict.LOST), self._clock.now()
         await self._swept(job)
@@ -358,7 +378,14 @@ class Performer:
             with contextlib.suppress(ProcessLookupError, TimeoutError):
                 async with asyncio.timeout(self._options.sample_seconds):
                     await self._gone(job, pid)
-                await asyncio.sleep(self._options.poll_seconds)  # bwrap has still to write the exit code
+
+    async def _last_words(self, job: _Job) -> Ended | None:
+        """How an adopted container ended; a moment is given to bwrap, which writes when what was inside is gone."""
+        waited = 0.0
+        while (ended := await self._ended(job, None)) is None and waited < self._options.last_words_seconds:
+            await asyncio.sleep(self._options.poll_seconds)
+            waited += self._options.poll_seconds
+        return ended
 
     async def _ended(self, job: _Job, code: int | None) -> Ended | None:
         log = job.stderr
@@ -552,6 +579,16 @@ def _remove_light(folder: Path) -> bool:
     except OSError:
         return False
     return True
+
+
+def _entries(folder: Path) -> list[Path]:
+    return list(folder.iterdir())
+
+
+def _remove_all(folders: list[Path]) -> None:
+    for folder in folders:
+        if not _remove_light(folder):
+            remove_folder(folder)
 
 
 def remove_folder(folder: Path) -> None:

@@ -282,6 +282,7 @@ async def test_forget_leaves_the_log_and_nothing_else(house: House) -> None:
         await house.performer.start(task)
         await house.finished(task)
         await house.performer.forget(task.task_id)
+    await house.performer.close()
     assert list((house.state / "tasks").iterdir()) == []
     assert await house.log(house.task({}, pod_name="wf-step-1")) == ["x"]
 
