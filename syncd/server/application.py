@@ -173,7 +173,7 @@ async def start(
     if host is not None and not application[auth.DOORS].configured and not auth.is_loopback(host):
         raise ConfigError(
             f"listening on {host} lets other machines in, which wants tokens of its own: "
-            "set server.tokens, or listen on 127.0.0.1"
+            "set listen.tokensFile, or listen on 127.0.0.1"
         )
     runner = web.AppRunner(
         application,

@@ -86,7 +86,7 @@ class Doors:
         self.credentials = tuple(credentials)
         if not self.credentials:
             raise ConfigError("the server has no token; nobody could use it")
-        self.hosts = frozenset(host.lower().rstrip(".") for host in hosts)
+        self.hosts = frozenset(filter(None, map(_without_port, hosts)))
         self.configured = configured
         self.sessions = Sessions()
         self._clock = clock
@@ -107,7 +107,7 @@ class Doors:
         host = _without_port(given)
         if host in self.hosts or is_loopback(host) or (host and host == _reached(request)):
             return
-        raise Fault(403, f"host {given[:80]!r} is not served here; add it to server.hosts if it should be")
+        raise Fault(403, f"host {given[:80]!r} is not served here; add it to listen.allowedHosts if it should be")
 
     def identify(self, request: web.Request) -> Caller:
         """The caller. Raises Fault 401 without a right credential, 429 after too many wrong ones."""
@@ -122,7 +122,7 @@ class Doors:
         if cookie:
             if self.sessions.holds(cookie, self.now()):
                 return Caller("browser", Access.WRITE, by_cookie=True)
-            raise self.failed(request, "the session is over; open a new link from `syncd token --link`")
+            raise self.failed(request, "the session is over; POST /api/syncd/v1/login-link gives a new link")
         raise Fault(401, "a token is needed; `syncd token` prints it, send `Authorization: Bearer …`", _CHALLENGE)
 
     def credential_of(self, secret: str) -> Credential | None:

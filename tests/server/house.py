@@ -15,7 +15,7 @@ from syncd.argo import labels
 from syncd.argo.manifest import Body, Key
 from syncd.base.errors import Conflict, NotFound
 from syncd.base.problems import Place, Problem, Severity
-from syncd.cluster.api import Verb, Write
+from syncd.cluster.api import Store, Verb, Write
 from syncd.cluster.memory import MemoryStore
 from syncd.execute.api import LogLine
 from syncd.server import api, auth
@@ -29,7 +29,7 @@ READER = "reader-token-0123456789-0123456789"
 class FakeRuns:
     """Creates and patches in the store, and keeps what it was asked."""
 
-    store: MemoryStore
+    store: Store
     asked: list[tuple[Any, ...]] = field(default_factory=list)
 
     async def submit(self, body: Body, *, by: str, dry_run: bool = False) -> Body:
@@ -188,7 +188,7 @@ class House:
     """What tests hold in their hands."""
 
     clock: ManualClock
-    store: MemoryStore
+    store: Store
     runs: FakeRuns
     crons: FakeCrons
     sources: FakeSources
@@ -287,7 +287,7 @@ def template(kind: str, name: str, namespace: str = "default", **metadata: Any) 
     }
 
 
-async def put(store: MemoryStore, body: Body) -> Body:
+async def put(store: Store, body: Body) -> Body:
     """Create it."""
     metadata = body["metadata"]
     key = Key(body["kind"], metadata.get("namespace", ""), metadata["name"])
@@ -298,7 +298,7 @@ async def put(store: MemoryStore, body: Body) -> Body:
     return written.body
 
 
-async def patch(store: MemoryStore, body: Body, change: Body) -> Body:
+async def patch(store: Store, body: Body, change: Body) -> Body:
     """Merge a change into it."""
     metadata = body["metadata"]
     key = Key(body["kind"], metadata.get("namespace", ""), metadata["name"])

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from syncd.argo import labels
+from syncd.argo.manifest import Key
 from syncd.base.errors import Invalid
 from syncd.cluster.memory import MemoryStore
 from syncd.server import listing
@@ -127,14 +128,12 @@ async def test_templates_have_a_name_pattern(house: House) -> None:
 
 async def test_an_odd_object_does_not_break_the_list(house: House) -> None:
     """A number of thirty digits is more than the fast encoder can write."""
-    odd = workflow("odd")
-    odd["spec"]["arguments"] = {"parameters": [{"name": "n", "value": 10**30}]}
-    house.store._objects  # noqa: B018 - the store in memory keeps bodies as JSON, too: so put it in below the store
     made = await put(house.store, workflow("odd"))
-    key = next(iter(house.store._objects))
-    house.store._objects[key].body = {**made, "spec": odd["spec"]}
+    spec = {"arguments": {"parameters": [{"name": "n", "value": 10**30}]}}
+    assert isinstance(house.store, MemoryStore)  # it keeps bodies as JSON, too: so the odd one is put in below it
+    house.store._objects[Key(labels.WORKFLOW, "default", "odd")].body = {**made, "spec": spec}
     status, body = await house.call("GET", "/api/v1/workflows/")
-    assert (status, body["items"][0]["spec"]) == (200, odd["spec"])
+    assert (status, body["items"][0]["spec"]) == (200, spec)
 
 
 def test_a_position_survives_its_text() -> None:

@@ -222,7 +222,7 @@ async def test_a_taken_address_is_named(house: House, tmp_path: Path) -> None:
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.org"])
 async def test_listening_beyond_this_machine_wants_configured_tokens(host: str) -> None:
     made = new_house()
-    with pytest.raises(ConfigError, match=r"set server\.tokens"):
+    with pytest.raises(ConfigError, match=r"set listen\.tokensFile"):
         await application.start(application.build(made.services, made.doors), host, 0)
 
 

@@ -64,6 +64,7 @@ async def test_a_watch_begins_with_what_there_is_and_goes_on(house: House) -> No
     await put(house.store, workflow("elsewhere", "other"))
     async with listening(house, WATCH) as listener:
         assert await listener.told(1) == [("ADDED", "first")]
+        await put(house.store, workflow("elsewhere-too", "other"))
         second = await put(house.store, workflow("second"))
         assert await listener.told(1) == [("ADDED", "second")]
         await patch(house.store, first, {"status": {"phase": "Running"}})

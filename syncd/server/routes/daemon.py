@@ -97,7 +97,7 @@ async def login(request: web.Request) -> web.StreamResponse:
     doors = request.app[auth.DOORS]
     session = doors.sessions.redeem(request.query.get("code", ""), doors.now())
     if session is None:
-        raise doors.failed(request, "this link was used or is too old; `syncd token --link` prints a new one")
+        raise doors.failed(request, "this link was used or is too old; POST /api/syncd/v1/login-link gives a new one")
     response = web.Response(status=303, headers={"Location": "/"})
     auth.set_session(request, response, session)
     return response
