@@ -50,7 +50,7 @@ def test_what_nobody_foresaw_shows_an_id_that_the_log_has(error: Exception, capl
         status, body, _ = faults.answer(error)
     (record,) = caplog.records
     assert (status, body["code"], body["reason"]) == (500, 13, "Defect")
-    assert record.args and str(record.args[0]) in body["message"]
+    assert isinstance(record.args, tuple) and str(record.args[0]) in body["message"]
     assert record.exc_info and record.exc_info[1] is error
     assert "hunter2" not in str(body)
 

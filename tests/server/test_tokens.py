@@ -63,3 +63,15 @@ def test_a_pipe_does_not_hang(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "token", 0o600)
     with pytest.raises(ConfigError, match="not a regular file"):
         tokens.load(tmp_path / "token")
+
+
+def test_a_file_of_another_user_is_refused_but_root_may_read_any(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "token"
+    token = tokens.load_or_create(path)
+    monkeypatch.setattr(os, "geteuid", lambda: path.stat().st_uid + 1)
+    with pytest.raises(ConfigError, match="belongs to user"):
+        tokens.load(path)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    assert tokens.load(path) == token
