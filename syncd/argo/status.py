@@ -8,7 +8,7 @@ Source: Argo v4.1.2 pkg/apis/workflow/v1alpha1/workflow_types.go, workflow/util/
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 from syncd.argo.manifest import Body
@@ -66,22 +66,21 @@ def pod_name(workflow_name: str, node_name: str, template_name: str) -> str:
     return f"{prefix[: MAX_POD_NAME_PREFIX - 1]}-{fnv32a(node_name)}"
 
 
-def assemble(rows: Iterable[Body]) -> dict[str, Body]:
-    """Argo's `status.nodes` from node rows in any order.
+def assemble(rows: Mapping[str, Body]) -> dict[str, Body]:
+    """Argo's `status.nodes` from node rows by id, in any order.
 
     Children are listed in the order they were made. A row whose parent is not there (a damaged store) is kept.
     """
-    ordered = sorted(rows, key=lambda row: row.get(ORDER, 0))
+    ordered = sorted(rows.items(), key=lambda item: item[1].get(ORDER, 0))
     nodes: dict[str, Body] = {}
     children: dict[str, list[str]] = {}
-    for row in ordered:
+    for identity, row in ordered:
         if row.get(GONE):
             continue
         node = {name: value for name, value in row.items() if not name.startswith("~")}
-        nodes[node["id"]] = node
+        nodes[identity] = node
         for parent in row.get(PARENTS, ()):
-            siblings = children.setdefault(parent, [])
-            siblings.append(node["id"])
+            children.setdefault(parent, []).append(identity)
     for parent, ids in children.items():
         if parent in nodes:
             nodes[parent]["children"] = list(dict.fromkeys(ids))

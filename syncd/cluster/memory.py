@@ -16,7 +16,7 @@ from pathlib import Path
 
 import orjson
 
-from syncd.argo import labels
+from syncd.argo import labels, status
 from syncd.argo.manifest import Body, Key
 from syncd.argo.selectors import Selector
 from syncd.base.clock import Clock, Random
@@ -369,7 +369,7 @@ def _assembled(live: _Object) -> Body:
     """The body with status.nodes, as `get` answers it."""
     if not live.nodes:
         return live.body
-    return {**live.body, "status": {**(live.body.get("status") or {}), "nodes": dict(live.nodes)}}
+    return {**live.body, "status": {**(live.body.get("status") or {}), "nodes": status.assemble(live.nodes)}}
 
 
 def _patched_nodes(nodes: dict[str, Body], change: verbs.Nodes) -> dict[str, Body]:

@@ -163,7 +163,7 @@ class World:
 
     @property
     def nodes(self) -> dict[str, Body]:
-        return status.assemble(self.rows.values())
+        return status.assemble(self.rows)
 
     def by_display_name(self) -> dict[str, Body]:
         return {node["displayName"]: node for node in self.nodes.values()}

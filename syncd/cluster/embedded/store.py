@@ -22,7 +22,7 @@ from typing import Final, TypeVar
 
 import orjson
 
-from syncd.argo import labels
+from syncd.argo import labels, status
 from syncd.argo.manifest import Body, Key
 from syncd.argo.selectors import Selector
 from syncd.base.clock import Clock, Random, parse_rfc3339
@@ -96,7 +96,7 @@ class EmbeddedStore:
                 damaged.append(unreadable)
                 raise
             if key.kind == labels.WORKFLOW and (nodes := selection.nodes(connection, stored.id, damaged_nodes)):
-                body["status"] = {**(body.get("status") or {}), "nodes": nodes}
+                body["status"] = {**(body.get("status") or {}), "nodes": status.assemble(nodes)}
             return body
 
         damaged_nodes: builtins.list[Unreadable] = []
