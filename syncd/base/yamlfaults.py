@@ -101,6 +101,9 @@ def syntax(text: str, line: int, wrong: Exception) -> Fault:
     mark = getattr(wrong, "problem_mark", None) or getattr(wrong, "context_mark", None)
     if "quoted scalar" in str(getattr(wrong, "context", None)) and "escape" not in str(getattr(wrong, "problem", None)):
         mark = getattr(wrong, "context_mark", None)
+    if mark is not None and mark.index >= len(text.rstrip()):
+        # it gave up at the end of the text; what was never closed says more
+        mark = getattr(wrong, "context_mark", None) or mark
     if mark is None:
         bad = _UNPRINTABLE.search(text)
         where = position(text, bad.start()) if bad else (1, 1)
@@ -113,6 +116,11 @@ def syntax(text: str, line: int, wrong: Exception) -> Fault:
         )
     problem = str(getattr(wrong, "problem", None) or "not YAML")
     where = (line + mark.line + 1, mark.column + 1)
+    if mark.index >= len(text.rstrip()):
+        last = position(text, max(len(text.rstrip()) - 1, 0))
+        where = (line + last[0], last[1])
+        if "node content" in problem:
+            return Fault("V101", "the text ends where a value is needed", "close the brackets", *where)
     if "cannot start any token" in problem and "\t" in _line_of(text, mark.line)[: mark.column + 1]:
         return Fault("V101", "a tab in the indentation", "indent with spaces", *where)
     for words, message, remedy in _SYNTAX:

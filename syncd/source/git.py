@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 import watchfiles
 
-from syncd.base.errors import ConfigError
+from syncd.base.errors import ConfigError, Unreachable
 from syncd.base.problems import Place, Problem
 from syncd.config import model, urls
 from syncd.source import local, snapshot, tree
@@ -125,6 +125,11 @@ class GitSource:
                     fetched = self._attempt(revision, base)
             except GitFailed as failed:
                 raise failed.as_error(self.describe()) from None
+            except OSError as wrong:
+                message = (
+                    f"{self.describe()}: the state directory cannot be used: {wrong.strerror or type(wrong).__name__}"
+                )
+                raise Unreachable(message) from None
             fetched = replace(fetched, uncommitted=self._uncommitted())
             self._mirror.tidy()
             return fetched

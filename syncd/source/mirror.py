@@ -79,7 +79,7 @@ class Mirror:
         """Forget everything; the next `obtain` starts anew."""
         self._present.clear()
         self._opened = False
-        shutil.rmtree(self.path, ignore_errors=True)
+        _remove(self.path)
 
     def _fetch(self, refspec: str, *more: str) -> None:
         arguments = [
@@ -114,7 +114,7 @@ class Mirror:
         self._home.mkdir(parents=True, exist_ok=True, mode=0o700)
         for other in self._home.glob("*.git"):
             if other != self.path:
-                shutil.rmtree(other, ignore_errors=True)
+                _remove(other)
         self._present.clear()
         if (self.path / "HEAD").exists() and (self.path / "objects").is_dir() and self._format() == len(commit):
             self._unlock()
@@ -124,7 +124,7 @@ class Mirror:
                 self.throw_away()
                 self._make(commit)
         else:
-            shutil.rmtree(self.path, ignore_errors=True)
+            _remove(self.path)
             self._make(commit)
         self._opened = True
 
@@ -155,3 +155,9 @@ class Mirror:
         ):
             for left in self.path.glob(pattern):
                 left.unlink(missing_ok=True)
+
+
+def _remove(path: Path) -> None:
+    shutil.rmtree(path, ignore_errors=True)
+    if path.is_symlink() or path.is_file():
+        path.unlink(missing_ok=True)

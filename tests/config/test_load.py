@@ -125,7 +125,7 @@ log: {level: info}
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
-        ("a: [", "syncd.yaml:2:1: something that is no value; quote it"),
+        ("a: [", "syncd.yaml:1:4: the text ends where a value is needed; close the brackets"),
         ("- a", "syncd.yaml: a list where a mapping is needed"),
         ("state: a\n---\nstate: b\n", "syncd.yaml:3:1: a second document; put everything into one"),
         ("state: 1", 'syncd.yaml:1:1: state: "1" where text (quote it) is needed'),

@@ -74,7 +74,7 @@ items:
             "other kind: argoproj.io/v1alpha1 Application",
         ),
         ("apiVersion: batch/v1beta1\nkind: CronJob\n", "ci/a.yaml", "CronJob of batch/v1beta1; syncd reads batch/v1"),
-        ("a: [\n", "ci/a.yaml:2", "not read: something that is no value"),
+        ("b: 1\na: [\n", "ci/a.yaml:2", "not read: the text ends where a value is needed"),
         (b"\xff\xfea\x00", "ci/a.yaml", "not read: file is UTF-16"),
         (
             "{{- if .Values.on }}\nkind: ConfigMap\n{{ end }}\n",
@@ -154,7 +154,34 @@ def test_an_unquoted_tag_is_told_how_to_mend() -> None:
 @given(
     st.lists(
         st.sampled_from(
-            ["apiVersion", "kind", "metadata", "items", ":", "{", "}", "[", "]", "*a", "'", '"', "1", "~", "argoproj.io/v1alpha1", "Workflow", "List", "WorkflowList", "Secret", "name:_x", "_", "-", "---", "&a", "\\t", "\\n"]
+            [
+                "apiVersion",
+                "kind",
+                "metadata",
+                "items",
+                ":",
+                "{",
+                "}",
+                "[",
+                "]",
+                "*a",
+                "'",
+                '"',
+                "1",
+                "~",
+                "argoproj.io/v1alpha1",
+                "Workflow",
+                "List",
+                "WorkflowList",
+                "Secret",
+                "name:_x",
+                "_",
+                "-",
+                "---",
+                "&a",
+                "\\t",
+                "\\n",
+            ]
         ),
         max_size=40,
     )
