@@ -68,7 +68,7 @@ class Catalog:
     """Entries by key. Changed by its owner through `put` and `drop`; a lint never changes it."""
 
     def __init__(self, manifests: Iterable[Manifest] = (), live: Mapping[Key, Body] | None = None) -> None:
-        self._live: Mapping[Key, Body] = live or {}
+        self._live: Mapping[Key, Body] = {} if live is None else live
         self._live_entries: dict[Key, Entry] = {}
         self._entries: dict[Key, Entry] = {}
         self._names: dict[tuple[str, str], set[str]] = {}
