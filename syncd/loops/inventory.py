@@ -60,7 +60,7 @@ class Records:
         def after(shard: Body | None, part: list[Change]) -> Body | None:
             return settle.intended(shard, self._source, part, revision=revision, at=at)
 
-        await self._rewrite(changes, after)
+        await self._rewrite((c for c in changes if settle.needs_intention(c, self.owned)), after)
 
     async def settle(self, changes: Iterable[Change], bodies: Mapping[Key, Body], *, revision: str) -> None:
         """Durably note what became of it. changes: those that succeeded; bodies: of offers. No change, no write."""
@@ -68,7 +68,7 @@ class Records:
         def after(shard: Body | None, part: list[Change]) -> Body | None:
             return settle.settled(shard, self._source, part, bodies, revision=revision)
 
-        await self._rewrite(changes, after)
+        await self._rewrite((c for c in changes if settle.needs_settling(c)), after)
 
     async def in_force(self, *, revision: str, commit: str, at: str) -> None:
         """Durably note that all of a revision is in force. Known already: no write."""

@@ -24,11 +24,12 @@ inventory knows.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from syncd.argo.manifest import Body, Key
 from syncd.base import ids
+from syncd.plan.desired import RUNNABLE
 from syncd.plan.offers import Remembered
 from syncd.plan.plan import Change, Verb
 
@@ -98,6 +99,18 @@ def offer_in(shard: Mapping[str, Any], key: Key) -> Body | None:
     return body if isinstance(body, dict) else None
 
 
+def needs_intention(change: Change, owned: Collection[Key]) -> bool:
+    """Whether a change adds to the inventory before it is made."""
+    if change.verb in (Verb.CREATE, Verb.UPDATE, Verb.KEEP):
+        return change.key.kind not in RUNNABLE and change.key not in owned
+    return change.verb is Verb.RUN
+
+
+def needs_settling(change: Change) -> bool:
+    """Whether a change alters the inventory once it is made."""
+    return change.verb in (Verb.DELETE, Verb.FORGET, Verb.OFFER, Verb.WITHDRAW, Verb.RUN)
+
+
 def intended(
     shard: Mapping[str, Any] | None, source: str, changes: Iterable[Change], *, revision: str, at: str
 ) -> Body | None:
@@ -109,7 +122,7 @@ def intended(
     changed = False
     for change in changes:
         text = key_text(change.key)
-        if change.verb in (Verb.CREATE, Verb.UPDATE, Verb.KEEP) and text not in after["objects"] and _applied(change):
+        if change.verb is not Verb.RUN and needs_intention(change, ()) and text not in after["objects"]:
             after["objects"][text] = 1
             changed = True
         elif change.verb is Verb.RUN and change.body is not None:
@@ -189,11 +202,6 @@ def approved_in(head: Mapping[str, Any] | None) -> str:
     """The revision that a person approved, "" = none."""
     approved = (head or {}).get("approved")
     return str(approved.get("revision") or "") if isinstance(approved, Mapping) else ""
-
-
-def _applied(change: Change) -> bool:
-    """Whether the key belongs among the objects: a Keep of a Workflow's offer does not."""
-    return change.key.kind not in ("Workflow", "Job")
 
 
 def _copy(shard: Mapping[str, Any] | None, source: str) -> Body:
