@@ -96,6 +96,7 @@ CODES: Final[dict[str, Rule]] = {
     "V268": Rule("incomplete location", ERROR, True, "The location lacks something that it cannot do without.", "complete it", "git: {revision: main}"),
     "V269": Rule("several locations", ERROR, False, "An artifact is in one place.", "keep one of them", "{name: a, raw: {data: x}, http: {url: …}}"),
     "V270": Rule("malformed mode", ERROR, False, "The mode of a file is a number from 0 to 0777.", "write it in octal with a leading 0 (mode: 0755)", "mode: 1000"),
+    "V271": Rule("output artifact without a source", ERROR, False, "An artifact of steps or a dag is one of its children's.", "add from:", "{name: main, dag: …, outputs: {artifacts: [{name: a}]}}"),
     # references
     "V280": Rule("template reference not found", ERROR, True, "Neither the source nor what is live has that WorkflowTemplate, or it has no template of that name.", "correct the name, or add the template to the source", "templateRef: {name: no-such, template: main}"),
     "V281": Rule("WorkflowTemplate not found", ERROR, True, "Neither the source nor what is live has the WorkflowTemplate that is to run.", "correct the name, or add the template to the source", "workflowTemplateRef: {name: no-such}"),

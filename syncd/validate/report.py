@@ -28,8 +28,18 @@ MAX_COMPARED: Final = 100
 _LENIENT: Final = frozenset({"V201", "V203", "V209", "V501"})
 """Codes that are warnings where the profile is not strict."""
 
-_CONSEQUENCES: Final = frozenset({"V220", "V222", "V240", "V241", "V303", "V310"})
-"""Codes that only follow from a field that stands in the wrong place."""
+_WITHIN: Final = frozenset({"V220", "V222", "V303", "V310"})
+"""Codes that only follow where something inside of their path is misplaced."""
+
+_CONSEQUENCES: Final = {
+    "V205": "",
+    "V240": "entrypoint",
+    "V283": "template",
+    "V400": "schedules",
+    "V420": "",
+    "V421": "containers",
+}
+"""Codes that only follow where their path, or this field of it, is misplaced or misspelt."""
 
 
 class Report:
@@ -48,7 +58,7 @@ class Report:
         """Say it. remedy: "" = the code's own. Dropped where it only follows from a misplaced field, or past the cap."""
         if len(self.problems) >= MAX_PROBLEMS:
             return
-        if code in _CONSEQUENCES and any(place[: len(path)] == path for place in self.disturbed):
+        if self.disturbed and self._follows(code, path):
             return
         if code == "V900" and not self.profile.embedded:
             return
@@ -71,6 +81,15 @@ class Report:
                 remedy=cut(remedy or rule.remedy),
             )
         )
+
+    def _follows(self, code: str, path: Path) -> bool:
+        """Whether it need not be said, since something misplaced is the cause."""
+        if code in _WITHIN:
+            return any(place[: len(path)] == path for place in self.disturbed)
+        field = _CONSEQUENCES.get(code)
+        if field is None:
+            return False
+        return any(place == path[: len(place)] or (field and place == (*path, field)) for place in self.disturbed)
 
 
 def cut(text: str) -> str:

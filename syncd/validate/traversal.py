@@ -53,6 +53,7 @@ class Traversal:
     is_template: bool
     visited: set[tuple[Key, str]] = field(default_factory=set)
     blamed: set[tuple[Key, str]] = field(default_factory=set)
+    told: set[tuple[str, Path, str]] = field(default_factory=set)
 
     def say(
         self, code: str, base: Base, path: Path, chain: str, message: str, remedy: str = "", shared: bool = False
@@ -63,6 +64,9 @@ class Traversal:
         """
         rule = CODES[code]
         if base.own:
+            if (code, path, message) in self.told:
+                return
+            self.told.add((code, path, message))
             self.report.add(code, path, chain + message if rule.argo else message, remedy)
             return
         blame = (base.entry.key, message if shared else "")
@@ -235,6 +239,12 @@ class Traversal:
             elif not scope.knows(name, items, inline, ancestor):
                 message = f"failed to resolve {{{{{tag}}}}}"
                 self.say("V340", base, path, chain, message, scope.remedy(name), shared=name.startswith("workflow."))
+            elif graph is not None and call is not None and base.own and name.startswith("tasks."):
+                if task := dag.not_awaited(name, path, call, graph):
+                    remedy = f"add {task!r} to the dependencies of {call.name!r}"
+                    self.say(
+                        "V321", base, path, chain, f"{{{{{name}}}}} may not exist yet when the task starts", remedy
+                    )
 
     def unknown_names(self, sources: Iterable[tuple[Path, str]], scope: Scope, chain: str, items: Items | None) -> None:
         """Say which names in expressions nothing has. What an expression guards by `??` or `?.` may be missing."""

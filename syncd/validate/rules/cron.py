@@ -50,7 +50,7 @@ def check(manifest: Manifest, report: Report) -> None:
         message = f"'{policy}' is not a valid concurrencyPolicy"
         report.add("V403", ("spec", "concurrencyPolicy"), message, f"choose one of: {', '.join(POLICIES)}")
     check_numbers(spec, report)
-    expressions.check_when(spec.get("when"), ("spec", "when"), "spec.when:", report.add)
+    expressions.check_when(spec.get("when"), ("spec", "when"), "cron workflow", report.add)
     stop = raw.mapping(spec.get("stopStrategy"))
     expressions.check_field(
         stop.get("expression"), ("spec", "stopStrategy", "expression"), "spec.stopStrategy.expression", report.add

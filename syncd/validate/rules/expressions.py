@@ -113,9 +113,10 @@ def required(source: str) -> tuple[str, ...]:
     if len(source) > MAX_LENGTH:
         return ()
     try:
-        names = evaluate.compile(source).required
+        program = evaluate.compile(source)
     except evaluate.SyntaxProblem:
         return ()
+    names = [name for name in program.required if name not in program.unknown]
     return tuple(name for name in names if not any(other.startswith(f"{name}.") for other in names))
 
 

@@ -58,7 +58,7 @@ def _job(spec: Body, path: Path, report: Report) -> None:
     policy = pod.get("restartPolicy")
     if policy not in ("Never", "OnFailure"):
         shown = f"not {policy!r}" if isinstance(policy, str) else "and has none"
-        report.add("V420", (*where, "restartPolicy"), f"restartPolicy of a job must be Never or OnFailure, {shown}")
+        report.add("V420", where, f"restartPolicy of a job must be Never or OnFailure, {shown}")
     containers = raw.mappings(pod.get("containers"))
     if not containers:
         report.add("V421", where, "the pod of a job must have at least one container")
@@ -86,8 +86,10 @@ def _job(spec: Body, path: Path, report: Report) -> None:
             report.add("V423", (*path, field), f"{field} must be at least {least}")
     if spec.get("completionMode") == "Indexed" and spec.get("completions") is None:
         report.add("V423", (*path, "completionMode"), "a job with completionMode Indexed must have completions")
-    if report.profile.embedded and len(containers) > 1:
-        report.add("V900", (*where, "containers"), "the embedded engine runs the first container of a pod only")
+    for kind, many in (("containers", len(containers) > 1), ("initContainers", bool(pod.get("initContainers")))):
+        if many:
+            words = "more than one container" if kind == "containers" else kind
+            report.add("V900", (*where, kind), f"the embedded engine does not run {words} of a pod yet")
 
 
 def _data(manifest: Manifest, report: Report) -> None:

@@ -43,7 +43,7 @@ def check(template: Template, say: Say) -> None:
             )
         elif template.kind in ("steps", "dag") and not _has_source(artifact):
             message = f"templates.{template.name}.{ref} has neither from nor fromExpression"
-            say("V266", where, message, f'add from: "{{{{{_kin(template)}.NAME.outputs.artifacts.NAME}}}}"')
+            say("V271", where, message, f'add from: "{{{{{_kin(template)}.NAME.outputs.artifacts.NAME}}}}"')
         _global(artifact, f"templates.{template.name}.{ref}", where, say)
     for index, parameter in raw.mappings(body.get("parameters")):
         where = (*path, "parameters", index)

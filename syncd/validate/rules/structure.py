@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, Final
 
 from syncd.argo import fields, labels
@@ -96,12 +97,9 @@ def _say(fault: Fault, manifest: Manifest, homes: _Homes, report: Report) -> Non
     match fault.kind:
         case FaultKind.TYPE:
             report.disturbed.append(fault.path)
-            report.add(
-                "V202",
-                fault.path,
-                f"{where or 'the document'} must be {fault.expected}{found}",
-                _type_remedy(fault, manifest),
-            )
+            scalar = fault.expected == "a string" and isinstance(raw_at(manifest.body, fault.path), bool | int | float)
+            message = f"{where or 'the document'} must be {fault.expected}{found}"
+            report.add("V209" if scalar else "V202", fault.path, message, _type_remedy(fault, manifest))
         case FaultKind.ENUM:
             if "{{" not in fault.found:
                 report.add("V204", fault.path, f"{where} must be {fault.expected}{found}")
@@ -140,6 +138,7 @@ def _unknown(fault: Fault, field: str, homes: _Homes, report: Report) -> None:
         return
     remedy = ""
     if near := nearest(field, known):
+        report.disturbed.append((*fault.path[:-1], near))
         remedy = f"did you mean {near!r}?"
     else:
         structs = [name for name, type_ in known.items() if type_.form is Form.STRUCT]
@@ -186,12 +185,21 @@ def raw_at(body: object, path: Path) -> Any:
     return body
 
 
+@dataclass(frozen=True, slots=True)
+class _Lost:
+    """A field that was told its home. home: where that stands in the body; struct: what it is; type: of the field."""
+
+    home: Path
+    struct: str
+    type: Type
+
+
 class _Homes:
     """Finds out where a lost field belongs. Remembers the lost: `image:` may belong to a `container:` that is lost itself."""
 
     def __init__(self, manifest: Manifest) -> None:
         self._manifest = manifest
-        self._lost: dict[Path, tuple[Type, Path]] = {}
+        self._lost: dict[Path, _Lost] = {}
 
     def of(self, fault: Fault, field: str) -> tuple[Path, str] | None:
         """(home, how to get there), or None. The home is the place of the mapping that the field should be in."""
@@ -214,16 +222,18 @@ class _Homes:
         siblings = list(parent)
         for name in reversed(siblings[: siblings.index(field)] if field in siblings else []):
             path = (*parent_path, name)
-            type_ = known.get(name)
-            home_path = path
+            ends: list[tuple[Path, str]] = []
             if path in self._lost:
-                type_, home_path = self._lost[path]
-            if type_ is None:
-                continue
-            for found, real, struct in _open_ends(type_, parent[name], home_path, path):
-                if field in fields.shape(struct).fields and field not in raw.mapping(raw_at(self._manifest.body, real)):
-                    self._lost[fault.path] = (fields.shape(struct).fields[field], (*found, field))
-                    return real
+                lost = self._lost[path]
+                ends.append((lost.home, lost.struct))
+                ends += _open_ends(lost.type, parent[name], path)
+            elif name in known:
+                ends += _open_ends(known[name], parent[name], path)
+            for home, struct in ends:
+                type_ = fields.shape(struct).fields.get(field)
+                if type_ is not None and field not in raw.mapping(raw_at(self._manifest.body, home)):
+                    self._lost[fault.path] = _Lost(home, struct, type_)
+                    return home
         return None
 
     def _struct_at(self, path: Path) -> str:
@@ -238,21 +248,20 @@ class _Homes:
         return type_.name if type_ is not None and type_.form is Form.STRUCT else ""
 
 
-def _open_ends(type_: Type, value: object, home: Path, real: Path) -> Iterator[tuple[Path, Path, str]]:
-    """The structs that the last lines of `value` leave open, outermost first: (path in a sound document, path in this one,
-    struct)."""
+def _open_ends(type_: Type, value: object, path: Path) -> Iterator[tuple[Path, str]]:
+    """The structs that the last lines of `value` leave open, outermost first, with their place in the body."""
     for _ in range(MAX_OPEN):
         if type_.form is Form.STRUCT:
-            yield home, real, type_.name
+            yield path, type_.name
             if not isinstance(value, dict) or not value:
                 return
             name = next(reversed(value))
             inner = fields.shape(type_.name).fields.get(name)
             if inner is None:
                 return
-            type_, value, home, real = inner, value[name], (*home, name), (*real, name)
+            type_, value, path = inner, value[name], (*path, name)
         elif type_.form is Form.LIST and isinstance(value, list) and value and type_.of is not None:
             last = len(value) - 1
-            type_, value, home, real = type_.of, value[last], (*home, last), (*real, last)
+            type_, value, path = type_.of, value[last], (*path, last)
         else:
             return
