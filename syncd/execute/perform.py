@@ -24,6 +24,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
+import orjson
+
 from syncd.artifacts.api import ReadConfigMap
 from syncd.artifacts.repository import Repository, for_template
 from syncd.artifacts.store import Artifacts
@@ -167,14 +169,13 @@ class Performer:
             return
         job.stopped = reason or "stopped"
         with contextlib.suppress(OSError):
-            (job.folder / "stopped").write_text(job.stopped)
+            (job.folder / "stopped").write_bytes(orjson.dumps({"reason": job.stopped, "grace": grace_seconds}))
         if job.pid is None and job.started_at is None:
             if job.worker is not None:
                 job.worker.cancel()
             return
+        self._kill_after(job, grace_seconds)
         await self._signal(job, signal.SIGTERM)
-        loop = asyncio.get_running_loop()
-        job.killer = loop.call_later(max(0.0, grace_seconds), self._kill, job)
 
     async def forget(self, task_id: str) -> None:
         """See `api.Executor.forget`."""
@@ -276,8 +277,10 @@ class Performer:
 
     async def _perform(self, job: _Job) -> None:
         task = job.task
-        with contextlib.suppress(OSError):
-            job.stopped = job.stopped or (job.folder / "stopped").read_text()
+        grace = None
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            saved = orjson.loads((job.folder / "stopped").read_bytes())
+            job.stopped, grace = job.stopped or str(saved["reason"]), float(saved["grace"])
         found = staging.layout(task, job.folder, self._shelf(task), self._etc)
         job.progress_path = found.progress
         lookup = await self._lookup(task)
@@ -302,6 +305,8 @@ class Performer:
                 ended, at = await self._run(job, launch)
             else:
                 brought = True
+                if grace is not None and job.killer is None:
+                    self._kill_after(job, grace)  # an earlier daemon has sent TERM
                 ended, at = await self._adopt(job, state)
             if label != staging.MAIN and ended.code != 0:
                 phase, message = verdict.judge(ended, name, at, job.deadline, job.stopped)
@@ -503,10 +508,13 @@ class Performer:
             await asyncio.to_thread(job.runtime.signal, job.slot, number)
             return
         waited = 0.0
-        while job.runtime.watched(job.slot) is None and job.finished is None and waited < _STATUS_WAIT_SECONDS:
+        while not job.runtime.listens(job.slot) and job.finished is None and waited < _STATUS_WAIT_SECONDS:
             await asyncio.sleep(self._options.poll_seconds)
             waited += self._options.poll_seconds
         job.runtime.signal(job.slot, number)
+
+    def _kill_after(self, job: _Job, seconds: float) -> None:
+        job.killer = asyncio.get_running_loop().call_later(max(0.0, seconds), self._kill, job)
 
     def _kill(self, job: _Job) -> None:
         if job.finished is None:

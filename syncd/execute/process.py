@@ -77,12 +77,11 @@ def when_gone(pid: int, call: Callable[[], None]) -> Callable[[], None]:
 
 
 def reap(pid: int) -> int | None:
-    """The exit code of a child that has ended (128 + n for signal n), or None: not ours, or still running."""
+    """The exit code of a child that has ended, -n for one killed by signal n; None: not ours, or still running."""
     try:
         found, status = os.waitpid(pid, os.WNOHANG)
     except ChildProcessError:
         return None
     if not found:
         return None
-    code = os.waitstatus_to_exitcode(status)
-    return code if code >= 0 else 128 - code
+    return os.waitstatus_to_exitcode(status)

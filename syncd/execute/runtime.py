@@ -99,6 +99,9 @@ class Runtime(Protocol):
     def watched(self, slot: Slot) -> int | None:
         """The process to wait for when the container was started by an earlier daemon; None = ask `Slot.held`."""
 
+    def listens(self, slot: Slot) -> bool:
+        """Whether the command has begun, so that a TERM reaches it. Never true for one that has ended."""
+
     def signal(self, slot: Slot, number: int) -> None:
         """Send TERM to the command and its process group, or KILL everything inside."""
 

@@ -132,8 +132,10 @@ class Sandbox:
         if status.exit_code is not None:
             fault = _not_found(log, status.exit_code)
             return runtime.Ended(status.exit_code, fault)
-        if code is None or code > _SIGNALLED:
+        if code is None or code < 0:
             return None  # bwrap itself was killed: the command may have run, may even be running
+        if code > _SIGNALLED:
+            return runtime.Ended(code)  # the command was killed before it had begun
         text = runtime.tail(log, 4096).strip().rpartition("\n")[2]
         if text.startswith("bwrap: execvp "):
             name = text.removeprefix("bwrap: execvp ").rpartition(":")[0]
@@ -146,6 +148,15 @@ class Sandbox:
     def watched(self, slot: Slot) -> int | None:
         """The first process inside. Its end is the end of the command only with a deadline: ask the status as well."""
         return slot.status().child_pid
+
+    def listens(self, slot: Slot) -> bool:
+        """Once the first process has a child that is the command: before that it is alone, and as pid 1 deaf to TERM."""
+        first = slot.status().child_pid
+        try:
+            children = Path(f"/proc/{first}/task/{first}/children").read_text().split()
+            return bool(children) and str(Path(f"/proc/{children[0]}/exe").readlink()) != self._head[0]
+        except OSError:
+            return False
 
     def signal(self, slot: Slot, number: int) -> None:
         """TERM to the group of the first process (bwrap's reaper ignores it, `timeout` passes it on), KILL to it alone.

@@ -23,6 +23,8 @@ def judge(ended: Ended, container: str, at: datetime, deadline: datetime | None,
     An init container that fails is an Error, as in Argo; only `main` can make a step Failed.
     """
     code = ended.code
+    if code is None and ended.fault == LOST and stopped:
+        return "Failed", f"{container}: {stopped}"
     if code is None:
         return "Error", f"{container}: {ended.fault}"
     if code == 0:

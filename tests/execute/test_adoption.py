@@ -270,3 +270,13 @@ async def test_tidy_drops_what_nobody_asks_for(house: House) -> None:
     assert [p.name for p in (house.state / "tasks").iterdir()] == [task.task_id]
     await performer.tidy([])
     assert list((house.state / "tasks").iterdir()) == []
+
+
+async def test_a_stop_in_the_first_moment_is_a_stop(house: House) -> None:
+    """TERM may come before the command: then bwrap writes no exit code, and the task is not lost for that."""
+    tasks = [house.task(shell("sleep 50")) for _ in range(10)]
+    for task in tasks:
+        await house.performer.start(task)
+        await house.performer.stop(task.task_id, 30, "enough")
+    for task in tasks:
+        assert (await house.finished(task)).message == "main: Error (exit code 143): enough"
