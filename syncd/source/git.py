@@ -12,7 +12,7 @@ import asyncio
 import posixpath
 import threading
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -110,7 +110,10 @@ class GitSource:
 
     async def fetch(self, revision: Revision, base: Fetched | None) -> Fetched:
         """The files of `revision`. A broken mirror is thrown away and filled again, once."""
-        return await asyncio.to_thread(self._fetch, revision, base)
+        fetched, uncommitted = await asyncio.gather(
+            asyncio.to_thread(self._fetch, revision, base), asyncio.to_thread(self._uncommitted)
+        )
+        return replace(fetched, uncommitted=uncommitted)
 
     def _fetch(self, revision: Revision, base: Fetched | None) -> Fetched:
         with self._lock:
@@ -130,7 +133,6 @@ class GitSource:
                     f"{self.describe()}: the state directory cannot be used: {wrong.strerror or type(wrong).__name__}"
                 )
                 raise Unreachable(message) from None
-            fetched = replace(fetched, uncommitted=self._uncommitted())
             self._mirror.tidy()
             return fetched
 
@@ -138,32 +140,13 @@ class GitSource:
         commit = revision.commit
         self._mirror.obtain(commit, pinned=bool(refs.pinned(self._source.ref)))
         before = self._known.get(base.revision.commit) if base is not None else None
-        entries = self._entries(revision, before)
-        ids: dict[str, str] = {}
-        speakers: dict[str, str] = {}
-        links: list[str] = []
-        refused: dict[str, Problem] = {}
-        for raw, entry in entries.items():
-            path = snapshot.sayable(raw)
-            if path is None:
-                shown = "".join(c if c.isprintable() else "?" for c in raw[:200].decode("utf-8", "replace"))
-                message = "name that is not UTF-8 or holds control characters"
-                refused[shown] = Problem(Place(shown), "V115", message, remedy="rename the file")
-                continue
-            wants = self._selection.wants(path)
-            if entry.mode == blobs.LINK:
-                if wants:
-                    links.append(path)
-                continue
-            if wants:
-                ids[path] = entry.id
-            if self._selection.speaks(path):
-                speakers[path] = entry.id
-        linked = self._links(commit, links, ids, refused)
+        listing = self._listed(revision, before)
+        ids, refused = dict(listing.ids), dict(listing.unsayable)
+        linked = self._links(commit, sorted(listing.links), ids, refused)
         said: list[blobs.Object] = []
 
         def read(paths: Sequence[str]) -> Mapping[str, tuple[int, bytes]]:
-            plain = {path: ids.get(path) or speakers[path] for path in paths if path not in linked}
+            plain = {path: ids.get(path) or listing.speakers[path] for path in paths if path not in linked}
             found = {answer.request: answer for answer in self._read(list(dict.fromkeys([commit, *plain.values()])))}
             said.append(found[commit])
             if any(found[identity].kind != "blob" for identity in plain.values()):
@@ -174,7 +157,7 @@ class GitSource:
         made, fetched = snapshot.compose(
             revision,
             ids,
-            speakers,
+            listing.speakers,
             refused,
             before=before.snapshot if before is not None else None,
             base=base,
@@ -182,46 +165,42 @@ class GitSource:
             read=read,
         )
         self._known = {} if before is None or base is None else {base.revision.commit: before}
-        self._known[commit] = _Known(entries, made)
+        self._known[commit] = _Known(listing, made)
         author, subject = _said(said[0].data)
         return replace(fetched, author=author, subject=subject)
 
-    def _entries(self, revision: Revision, before: _Known | None) -> dict[bytes, blobs.Entry]:
-        """Candidates and what speaks about them, by path: from the base's by difference, or all of them."""
+    def _listed(self, revision: Revision, before: _Known | None) -> _Listing:
+        """What there is at `revision`: from the base's listing by difference, or all of it."""
         commit, repository, timeout = revision.commit, self._mirror.path, self._timeout_seconds
-        entries = self._changed(before, commit) if before is not None else {}
-        if entries:
-            return entries
+        if before is not None:
+            try:
+                changes = blobs.difference(
+                    self._door,
+                    repository,
+                    before.snapshot.commit,
+                    commit,
+                    self._folder,
+                    self._wanted,
+                    timeout_seconds=timeout,
+                )
+            except GitFailed as failed:  # the base is no longer here: list everything
+                if failed.kind is not Kind.LOCAL:
+                    raise
+            else:
+                listing = before.listing.copy()
+                for raw, entry in changes.items():
+                    listing.put(raw, entry, self._selection)
+                if listing.ids or listing.links:
+                    return listing
         entries, exists = blobs.tree(
             self._door, repository, commit, self._folder, self._wanted, timeout_seconds=timeout
         )
         if self._folder and not exists:
             raise ConfigError(f'{self.describe()}: there is no folder "{self._folder}" at {revision}; check `folder`')
-        return entries
-
-    def _changed(self, before: _Known, commit: str) -> dict[bytes, blobs.Entry]:
-        """The base's entries brought up to `commit`; {} where the base is no longer here."""
-        try:
-            changes = blobs.difference(
-                self._door,
-                self._mirror.path,
-                before.snapshot.commit,
-                commit,
-                self._folder,
-                self._wanted,
-                timeout_seconds=self._timeout_seconds,
-            )
-        except GitFailed as failed:
-            if failed.kind is not Kind.LOCAL:
-                raise
-            return {}
-        entries = dict(before.entries)
-        for path, entry in changes.items():
-            if entry is None:
-                entries.pop(path, None)
-            else:
-                entries[path] = entry
-        return entries
+        listing = _Listing()
+        for raw, found in entries.items():
+            listing.put(raw, found, self._selection)
+        return listing
 
     def _wanted(self, raw: bytes) -> bool:
         path = raw.decode("utf-8", "replace")
@@ -292,11 +271,48 @@ class GitSource:
         self._closed.set()
 
 
+@dataclass(slots=True)
+class _Listing:
+    """The files of a commit by path. ids, speakers: as in `Snapshot`; unsayable: refused for their names."""
+
+    ids: dict[str, str] = field(default_factory=dict)
+    speakers: dict[str, str] = field(default_factory=dict)
+    links: set[str] = field(default_factory=set)
+    unsayable: dict[str, Problem] = field(default_factory=dict)
+
+    def copy(self) -> _Listing:
+        return _Listing(dict(self.ids), dict(self.speakers), set(self.links), dict(self.unsayable))
+
+    def put(self, raw: bytes, entry: blobs.Entry | None, selection: tree.Selection) -> None:
+        """Note a file that is there, or (None) no longer."""
+        path = snapshot.sayable(raw)
+        if path is None:
+            shown = "".join(c if c.isprintable() else "?" for c in raw[:200].decode("utf-8", "replace"))
+            self.unsayable.pop(shown, None)
+            if entry is not None:
+                message = "name that is not UTF-8 or holds control characters"
+                self.unsayable[shown] = Problem(Place(shown), "V115", message, remedy="rename the file")
+            return
+        self.ids.pop(path, None)
+        self.speakers.pop(path, None)
+        self.links.discard(path)
+        if entry is None:
+            return
+        if entry.mode == blobs.LINK:
+            if selection.wants(path):
+                self.links.add(path)
+            return
+        if selection.wants(path):
+            self.ids[path] = entry.id
+        if selection.speaks(path):
+            self.speakers[path] = entry.id
+
+
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """A commit that was listed: every entry that matters, and the snapshot made of them."""
+    """A commit that was listed."""
 
-    entries: dict[bytes, blobs.Entry]
+    listing: _Listing
     snapshot: Snapshot
 
 

@@ -24,7 +24,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, Final
 from urllib.parse import urlsplit
@@ -116,7 +116,7 @@ class Door:
         self._protocols = ":".join(["https", "ssh", *(["file"] * allow_file), *(["http"] * allow_http)])
         self._url = url
         self._ssh = ssh
-        self._ready = False
+        self._fixed: dict[str, str] = {}  # the environment, once our files are written
 
     def run(
         self,
@@ -139,9 +139,9 @@ class Door:
             raise Defect(f"git {subcommand} is not in the table of vcs.door")
         if any("\0" in argument for argument in arguments):
             raise Defect(f"git {subcommand} got an argument with a zero byte")
-        if not self._ready:
+        if not self._fixed:
             self._prepare()
-        environment = self._environment(repository)
+        environment = self._fixed if repository is None else {**self._fixed, "GIT_DIR": str(repository)}
         command = [
             *_without_inherited(environment),
             "git",
@@ -151,10 +151,8 @@ class Door:
             "core.fsmonitor=false",
         ]
         command += [subcommand, *arguments]
-        with tempfile.TemporaryFile() as given:
-            if stdin:
-                given.write(stdin)
-                given.seek(0)
+        collected: list[bytes] = []
+        with _given(stdin) as given:
             try:
                 running: Any = Git(str(work_tree or self._home)).execute(
                     command, istream=given, as_process=True, env=environment, start_new_session=True
@@ -163,18 +161,16 @@ class Door:
                 raise Unsupported(
                     f"git cannot be started ({type(wrong).__name__}); install git 2.30 or newer"
                 ) from None
-            process: subprocess.Popen[bytes] = running.proc
-            collected: list[bytes] = []
-            watched = _Watched(process, subcommand, timeout_seconds, max_bytes)
+            watched = _Watched(running.proc, subcommand, timeout_seconds, max_bytes)
             status, stderr = watched.to_the_end(sink or collected.append)
         if status != 0:
             raise sorted_out(subcommand, stderr)
         return b"".join(collected)
 
-    def _environment(self, repository: Path | None) -> dict[str, str]:
+    def _environment(self) -> dict[str, str]:
         """Ours, over the daemon's; GIT_* of the daemon is taken out by `_without_inherited`."""
         auth = self._auth
-        environment = {
+        return {
             "GIT_CONFIG_NOSYSTEM": "1",
             "GIT_CONFIG_GLOBAL": str(self._home / "config"),
             "GIT_ATTR_NOSYSTEM": "1",
@@ -197,9 +193,6 @@ class Door:
             "SYNCD_GIT_USERNAME_FILE": _absolute(auth.username_file),
             "SYNCD_GIT_PASSWORD_FILE": _absolute(auth.password_file),
         }
-        if repository is not None:
-            environment["GIT_DIR"] = str(repository)
-        return environment
 
     def _ssh_command(self) -> str:
         """git hands this one to a shell, so each word is quoted; only names of files of the operator's are in it."""
@@ -221,7 +214,19 @@ class Door:
         trusted = "".join(f"\tdirectory = {_quoted(str(path))}\n" for path in self._trusted)
         _replace(self._home / "config", _CONFIG.format(certificates=certificates, trusted=trusted), 0o600)
         _replace(self._home / "askpass", _ASKPASS, 0o700)
-        self._ready = True
+        self._fixed = self._environment()
+
+
+@contextlib.contextmanager
+def _given(stdin: bytes) -> Iterator[IO[bytes] | None]:
+    """A file of what git is to read: no pipe, so that nobody waits for anybody; None = nothing."""
+    if not stdin:
+        yield None
+        return
+    with tempfile.TemporaryFile() as given:
+        given.write(stdin)
+        given.seek(0)
+        yield given
 
 
 def _without_inherited(ours: Mapping[str, str]) -> list[str]:
