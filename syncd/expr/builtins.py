@@ -15,11 +15,11 @@ from datetime import datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING, Any, Final
 
 from syncd.base import units
-from syncd.expr import gotime, loops, values
+from syncd.expr import gotext, gotime, loops, values
 from syncd.expr.values import EvaluationProblem
 
 if TYPE_CHECKING:
-    from syncd.expr.closures import Run
+    from syncd.expr.run import Run
 
 _MANY: Final = 1 << 30
 
@@ -187,12 +187,13 @@ def _byte_index(text: str, found: int) -> int:
     return found if found < 0 else len(text[:found].encode("utf-8", "surrogatepass"))
 
 
-def _numbers(name: str, arguments: list[Any], depth: int = 0) -> Iterator[Any]:
+def _numbers(run: Run, name: str, arguments: list[Any], depth: int = 0) -> Iterator[Any]:
+    run.spend(len(arguments) // 8 + 1)
     if depth > 100:
         raise EvaluationProblem("recursion depth exceeded")
     for value in arguments:
         if isinstance(value, list | tuple):
-            yield from _numbers(name, list(value), depth + 1)
+            yield from _numbers(run, name, list(value), depth + 1)
         elif values.is_number(value):
             yield value
         else:
@@ -203,18 +204,18 @@ def _extreme(name: str, choose: Callable[..., Any]) -> Builtin:
     def call(run: Run, arguments: list[Any]) -> Any:
         if len(arguments) == 1 and not isinstance(arguments[0], list | tuple):
             return arguments[0]
-        return choose(_numbers(name, arguments), default=None)
+        return choose(_numbers(run, name, arguments), default=None)
 
     return Builtin(call, 1, _MANY)
 
 
 def _mean(run: Run, arguments: list[Any]) -> float:
-    numbers = [float(n) for n in _numbers("mean", arguments)]
+    numbers = [float(n) for n in _numbers(run, "mean", arguments)]
     return sum(numbers) / len(numbers) if numbers else 0.0
 
 
 def _median(run: Run, arguments: list[Any]) -> float:
-    numbers = sorted(float(n) for n in _numbers("median", arguments))
+    numbers = sorted(float(n) for n in _numbers(run, "median", arguments))
     if not numbers:
         return 0.0
     middle = len(numbers) // 2
@@ -229,7 +230,7 @@ def _from_base64(text: str) -> str:
 
 
 def _now(run: Run, arguments: list[Any]) -> datetime:
-    moment: datetime = run.now()
+    moment = run.now()
     if arguments and not isinstance(arguments[0], tzinfo):
         raise EvaluationProblem("invalid number of arguments (expected 0, got 1)")
     return moment.astimezone(arguments[0]) if arguments else moment
@@ -297,7 +298,7 @@ def _from_pairs(run: Run, arguments: list[Any]) -> dict[Any, Any]:
     result = {}
     for pair in _array(arguments[0], "transform from pairs"):
         if not isinstance(pair, list | tuple) or len(pair) != 2 or not isinstance(pair[0], str | int | float | None):
-            raise EvaluationProblem(f"invalid pair {values.short(values.text(pair))}")
+            raise EvaluationProblem(f"invalid pair {values.short(gotext.text(pair))}")
         result[pair[0]] = pair[1]
     return result
 
@@ -372,7 +373,7 @@ FUNCTIONS: Final[dict[str, Builtin]] = {
     "round": _number("round", _rounded(_half_away)),
     "int": Builtin(lambda run, a: _int(a[0]), 1, 1),
     "float": Builtin(lambda run, a: _float(a[0]), 1, 1),
-    "string": Builtin(lambda run, a: values.text(a[0]), 1, 1),
+    "string": Builtin(lambda run, a: gotext.text(a[0]), 1, 1),
     "trim": _texts(_trim, 1, 2),
     "trimPrefix": _texts(lambda text, prefix=" ": text.removeprefix(prefix), 1, 2),
     "trimSuffix": _texts(lambda text, suffix=" ": text.removesuffix(suffix), 1, 2),
@@ -391,8 +392,8 @@ FUNCTIONS: Final[dict[str, Builtin]] = {
     "min": _extreme("min", min),
     "mean": Builtin(_mean, 1, _MANY),
     "median": Builtin(_median, 1, _MANY),
-    "toJSON": Builtin(lambda run, a: values.json_text(a[0], indent="  "), 1, 1),
-    "fromJSON": _texts(values.from_json, 1),
+    "toJSON": Builtin(lambda run, a: gotext.json_text(a[0], indent="  "), 1, 1),
+    "fromJSON": _texts(gotext.from_json, 1),
     "toBase64": _texts(lambda text: base64.b64encode(text.encode("utf-8", "surrogatepass")).decode(), 1),
     "fromBase64": _texts(_from_base64, 1),
     "now": Builtin(_now, 0, 1),

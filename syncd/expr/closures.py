@@ -10,8 +10,9 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from syncd.expr import builtins, functions, grammar, loops, methods, names, regex, values
-from syncd.expr.environment import MISSING, Environment, Impurity, View, resolve
-from syncd.expr.grammar import (
+from syncd.expr.environment import MISSING, View, resolve
+from syncd.expr.lexer import SyntaxProblem
+from syncd.expr.nodes import (
     Array,
     Binary,
     Builtin,
@@ -31,47 +32,8 @@ from syncd.expr.grammar import (
     Slice,
     Unary,
 )
-from syncd.expr.lexer import SyntaxProblem
+from syncd.expr.run import Run
 from syncd.expr.values import EvaluationProblem
-
-
-class Run:
-    """One evaluation: the environment, the work that is left, and the scopes of loops and `let`."""
-
-    __slots__ = ("acc", "draws", "env", "impurity", "index", "item", "left", "variables")
-
-    def __init__(self, env: Environment, steps: int, impurity: Impurity | None, slots: int) -> None:
-        self.env = env
-        self.left = steps
-        self.impurity = impurity
-        self.draws = 0
-        self.variables: list[Any] = [None] * slots
-        self.item: Any = None
-        self.index = 0
-        self.acc: Any = None
-
-    def spend(self, steps: int) -> None:
-        """Take work off what is left; raises EvaluationProblem when there is none."""
-        self.left -= steps
-        if self.left < 0:
-            raise EvaluationProblem("expression takes too many steps; make its lists smaller")
-
-    def now(self) -> Any:
-        """The time, where the caller gave one."""
-        if self.impurity is None or self.impurity.now is None:
-            raise EvaluationProblem(
-                "now() has no value here: a replay would see another time; pass the time as a parameter"
-            )
-        return self.impurity.now
-
-    def random(self, size: int) -> bytes:
-        """Random bytes, where the caller gave a seed."""
-        if self.impurity is None or self.impurity.seed is None:
-            raise EvaluationProblem("random functions have no value here: a replay would see another one")
-        self.spend(size // 16 + 1)
-        self.draws += 1
-        return self.impurity.draw(self.draws, size)
-
 
 Closure = Callable[[Run], Any]
 

@@ -12,11 +12,11 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-from syncd.expr import closures, grammar, names, values
-from syncd.expr.closures import Run
+from syncd.expr import closures, gotext, grammar, names
 from syncd.expr.environment import Environment, Impurity, knows
 from syncd.expr.lexer import SyntaxProblem
-from syncd.expr.values import EvaluationProblem, plain
+from syncd.expr.run import Run
+from syncd.expr.values import EvaluationProblem, bounded, plain
 
 __all__ = ["EvaluationProblem", "Program", "SyntaxProblem", "compile", "evaluate", "truth"]
 
@@ -60,7 +60,7 @@ class Program:
             if not knows(env, root):
                 raise EvaluationProblem(f"{root} is missing")
         try:
-            return plain(self._body(Run(env, steps, impurity, self._slots)))
+            return bounded(plain(self._body(Run(env, steps, impurity, self._slots))))
         except RecursionError:
             raise EvaluationProblem("recursion depth exceeded") from None
 
@@ -101,5 +101,5 @@ def truth(source: str, env: Environment, *, impurity: Impurity | None = None) ->
     except EvaluationProblem as problem:
         raise EvaluationProblem(f"unable to evaluate expression '{source}': {problem}") from None
     if not isinstance(value, bool):
-        raise EvaluationProblem(f"unable to cast expression result '{values.text(value)}' to bool")
+        raise EvaluationProblem(f"unable to cast expression result '{gotext.text(value)}' to bool")
     return value

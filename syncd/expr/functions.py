@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
-from syncd.expr import builtins, jsonpath, sprig, values
+from syncd.expr import builtins, gotext, jsonpath, sprig, values
 
 if TYPE_CHECKING:
-    from syncd.expr.closures import Run
+    from syncd.expr.run import Run
 
 Function = Callable[["Run", list[Any]], Any]
 
@@ -26,12 +26,12 @@ def _as_float(run: Run, arguments: list[Any]) -> Any:
 
 def _to_json(run: Run, arguments: list[Any]) -> str:
     builtins.count("toJson", arguments, 1, 1)
-    return values.json_text(arguments[0])
+    return gotext.json_text(arguments[0])
 
 
 def _jsonpath(run: Run, arguments: list[Any]) -> Any:
     builtins.count("jsonpath", arguments, 2, 2)
-    return jsonpath.query(values.string(arguments[1]), values.from_json(values.string(arguments[0])), run.spend)
+    return jsonpath.query(values.string(arguments[1]), gotext.from_json(values.string(arguments[0])), run.spend)
 
 
 ENVIRONMENT: Final[dict[str, Function]] = {

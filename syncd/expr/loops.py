@@ -14,7 +14,8 @@ from syncd.expr import values
 from syncd.expr.values import EvaluationProblem
 
 if TYPE_CHECKING:
-    from syncd.expr.closures import Closure, Run
+    from syncd.expr.closures import Closure
+    from syncd.expr.run import Run
 
 Loop = Callable[["Run", Sequence[Any], "Closure | None", "Closure | None", int], Any]
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any, Final
 
 from syncd.base import units
-from syncd.expr import gotime, values
+from syncd.expr import gotext, gotime, values
 from syncd.expr.semver import Version
 from syncd.expr.values import EvaluationProblem
 
@@ -42,7 +42,7 @@ _TIME: Final[dict[tuple[str, tuple[type, ...]], Callable[..., Any]]] = {
     ("UTC", ()): lambda t: t.astimezone(UTC),
     ("Local", ()): lambda t: t.astimezone(UTC),
     ("IsZero", ()): lambda t: t == _ZERO,
-    ("String", ()): values.text,
+    ("String", ()): gotext.text,
     ("Format", (str,)): lambda t, layout: gotime.format(layout, t),
     ("In", (tzinfo,)): lambda t, zone: t.astimezone(zone),
     ("Add", (timedelta,)): values.add,

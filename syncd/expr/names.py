@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from syncd.expr import functions
-from syncd.expr.grammar import (
+from syncd.expr.nodes import (
     Array,
     Binary,
     Builtin,

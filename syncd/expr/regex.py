@@ -39,6 +39,10 @@ class Pattern:
         self._loops, simple = _loops(parsed.tree)
         self._quick = re.compile(_python(parsed.tree)) if simple else None
 
+    def use_threads_only(self) -> None:
+        """Leave Python's engine aside; for tests, which compare the two."""
+        self._quick = None
+
     def search(self, text: str, spend: Spend) -> bool:
         """Whether it matches anywhere."""
         return self.find(text, 0, spend) is not None
@@ -256,13 +260,16 @@ def _assemble(tree: Tree, source: str) -> list[Instruction]:
                 for jump in jumps:
                     program[jump] = ("jump", len(program))
             case Repeat(inner=inner, least=least, most=most, greedy=greedy):
-                for _ in range(least):
+                for _ in range(least if most is not None else least - 1):
                     add(inner)
-                if most is None:
+                if most is None:  # x* is (x+)?, so that an empty x has the right priority
+                    skip = emit(()) if least == 0 else -1
+                    begin = len(program)
+                    add(inner)
                     at = emit(())
-                    add(inner)
-                    emit(("jump", at))
-                    fork(at, at + 1, len(program), greedy)
+                    fork(at, begin, at + 1, greedy)
+                    if skip >= 0:
+                        fork(skip, begin, at + 1, greedy)
                 else:
                     forks = []
                     for _ in range(most - least):

@@ -13,11 +13,11 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from syncd.expr import semver, sprig_data, sprig_text, sprig_time, values
+from syncd.expr import gotext, semver, sprig_data, sprig_text, sprig_time, values
 from syncd.expr.values import EvaluationProblem
 
 if TYPE_CHECKING:
-    from syncd.expr.closures import Run
+    from syncd.expr.run import Run
 
 Function = Callable[["Run", list[Any]], Any]
 
@@ -168,7 +168,7 @@ FUNCTIONS: Final[dict[str, Function]] = {
     "hasSuffix": _f("ss", lambda part, text: text.endswith(part)),
     "quote": _f("a*", _T.quote),
     "squote": _f("a*", _T.squote),
-    "cat": _f("a*", lambda *parts: values.limited(" ".join(values.text(p) for p in parts if p is not None))),
+    "cat": _f("a*", lambda *parts: values.limited(" ".join(gotext.text(p) for p in parts if p is not None))),
     "indent": _f("is", _T.indent),
     "nindent": _f("is", lambda spaces, text: "\n" + _T.indent(spaces, text)),
     "replace": _f("sss", _T.replace),
@@ -222,13 +222,13 @@ FUNCTIONS: Final[dict[str, Function]] = {
     "compact": _f("a", _D.compact),
     "mustCompact": _f("a", _D.compact),
     "fromJson": _f("s", _D.from_json),
-    "toJson": _f("a", values.json_text),
-    "toPrettyJson": _f("a", lambda value: values.json_text(value, indent="  ")),
-    "toRawJson": _f("a", lambda value: values.json_text(value, html=False)),
-    "mustFromJson": _f("s", values.from_json),
-    "mustToJson": _f("a", values.json_text),
-    "mustToPrettyJson": _f("a", lambda value: values.json_text(value, indent="  ")),
-    "mustToRawJson": _f("a", lambda value: values.json_text(value, html=False)),
+    "toJson": _f("a", gotext.json_text),
+    "toPrettyJson": _f("a", lambda value: gotext.json_text(value, indent="  ")),
+    "toRawJson": _f("a", lambda value: gotext.json_text(value, html=False)),
+    "mustFromJson": _f("s", gotext.from_json),
+    "mustToJson": _f("a", gotext.json_text),
+    "mustToPrettyJson": _f("a", lambda value: gotext.json_text(value, indent="  ")),
+    "mustToRawJson": _f("a", lambda value: gotext.json_text(value, html=False)),
     "ternary": _f("aab", lambda then, otherwise, test: then if test else otherwise),
     "deepCopy": _f("a", _D.copy),
     "mustDeepCopy": _f("a", _D.copy),
@@ -267,10 +267,10 @@ FUNCTIONS: Final[dict[str, Function]] = {
     "keys": _f("m*", lambda *mappings: [key for m in mappings for key in sorted(m, key=str)]),
     "pick": _f("ms*", lambda mapping, *wanted: {k: mapping[k] for k in wanted if k in mapping}),
     "omit": _f("ms*", lambda mapping, *unwanted: {k: v for k, v in mapping.items() if k not in unwanted}),
-    "merge": _f("mm*", lambda *mappings: _D.merge(mappings, overwrite=False)),
-    "mergeOverwrite": _f("mm*", lambda *mappings: _D.merge(mappings, overwrite=True)),
-    "mustMerge": _f("mm*", lambda *mappings: _D.merge(mappings, overwrite=False)),
-    "mustMergeOverwrite": _f("mm*", lambda *mappings: _D.merge(mappings, overwrite=True)),
+    "merge": _f("mm*", _D.merge, with_run=True),
+    "mergeOverwrite": _f("mm*", lambda run, *mappings: _D.merge(run, *mappings, overwrite=True), with_run=True),
+    "mustMerge": _f("mm*", _D.merge, with_run=True),
+    "mustMergeOverwrite": _f("mm*", lambda run, *mappings: _D.merge(run, *mappings, overwrite=True), with_run=True),
     "values": _f("m", lambda mapping: [mapping[key] for key in sorted(mapping, key=str)]),
     "append": _f("aa", lambda items, item: [*_D.items(items, "push on"), item]),
     "push": _f("aa", lambda items, item: [*_D.items(items, "push on"), item]),

@@ -7,16 +7,15 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
 from decimal import Decimal, DivisionByZero, InvalidOperation, localcontext
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, urlsplit
 
-from syncd.expr import builtins, sprig_text, values
+from syncd.expr import builtins, gotext, sprig_text, values
 from syncd.expr.values import EvaluationProblem
 
 if TYPE_CHECKING:
-    from syncd.expr.closures import Run
+    from syncd.expr.run import Run
 
 _INTEGER: Final = re.compile(
     r"[+-]?(?:0[xX](?:_?[0-9a-fA-F])+|0[bB](?:_?[01])+|0[oO](?:_?[0-7])+|0(?:_?[0-7])*|[1-9](?:_?[0-9])*)", re.ASCII
@@ -110,7 +109,7 @@ def decimals(operator: str, first: Any, *rest: Any) -> float:
 def _decimal(number: Any) -> Decimal:
     value = to_float(number)
     if not math.isfinite(value):
-        raise EvaluationProblem(f"Cannot create a Decimal from {values.float_text(value)}")
+        raise EvaluationProblem(f"Cannot create a Decimal from {gotext.float_text(value)}")
     return Decimal(repr(value))
 
 
@@ -279,14 +278,15 @@ def make_dict(*given: Any) -> dict[str, Any]:
     return {sprig_text.strval(found[i]): found[i + 1] for i in range(0, len(found), 2)}
 
 
-def merge(mappings: Sequence[dict[str, Any]], *, overwrite: bool) -> dict[str, Any]:
+def merge(run: Run, *mappings: dict[str, Any], overwrite: bool = False) -> dict[str, Any]:
     """All in one, maps within them too; the first wins, or the last where `overwrite`. Empty values never win."""
     result: dict[str, Any] = {}
     for mapping in mappings:
+        run.spend(len(mapping) // 8 + 1)
         for key, value in mapping.items():
             old = result.get(key)
             if isinstance(old, dict) and isinstance(value, dict):
-                result[key] = merge([old, value], overwrite=overwrite)
+                result[key] = merge(run, old, value, overwrite=overwrite)
             elif key not in result or empty(old) or (overwrite and not empty(value)):
                 result[key] = value
     return result
@@ -300,7 +300,7 @@ def copy(value: Any) -> Any:
 def from_json(text: str) -> Any:
     """The JSON value, nil for what is none."""
     try:
-        return values.from_json(text)
+        return gotext.from_json(text)
     except EvaluationProblem:
         return None
 

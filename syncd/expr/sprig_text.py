@@ -11,11 +11,11 @@ import uuid
 import zlib
 from typing import TYPE_CHECKING, Any, Final
 
-from syncd.expr import builtins, regex, values
+from syncd.expr import builtins, gotext, regex, values
 from syncd.expr.values import EvaluationProblem
 
 if TYPE_CHECKING:
-    from syncd.expr.closures import Run
+    from syncd.expr.run import Run
 
 ALPHABETIC: Final = string.ascii_letters
 NUMERIC: Final = string.digits
@@ -33,7 +33,7 @@ def _text(raw: bytes) -> str:
 
 def strval(value: Any) -> str:
     """Go's %v, a string as it is."""
-    return value if isinstance(value, str) else values.text(value)
+    return value if isinstance(value, str) else gotext.text(value)
 
 
 def trunc(count: int, text: str) -> str:

@@ -10,7 +10,7 @@ from syncd.expr import gotime, values
 from syncd.expr.values import EvaluationProblem
 
 if TYPE_CHECKING:
-    from syncd.expr.closures import Run
+    from syncd.expr.run import Run
 
 _ZERO = datetime(1, 1, 1, tzinfo=UTC)
 
@@ -24,8 +24,7 @@ def _moment(run: Run, at: Any) -> datetime:
             return datetime.fromtimestamp(at, UTC)
         except (ValueError, OverflowError, OSError):
             raise EvaluationProblem(f"time {at} is out of range") from None
-    now: datetime = run.now()
-    return now
+    return run.now()
 
 
 def show(run: Run, layout: str, at: Any, zone: str) -> str:

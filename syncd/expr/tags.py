@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from syncd.base import clock
 from syncd.base.errors import Invalid
-from syncd.expr import evaluate, values
+from syncd.expr import evaluate, gotext, values
 from syncd.expr.environment import MISSING, Environment, Impurity
 from syncd.expr.lexer import SyntaxProblem
 from syncd.expr.values import EvaluationProblem
@@ -328,7 +328,7 @@ class _Pass:
                 if lenient:
                     return verbatim
                 raise Unresolved(f'failed to evaluate expression "{source}"', source.strip(), terminal=True)
-            return value if isinstance(value, str) else values.json_text(value)
+            return value if isinstance(value, str) else gotext.json_text(value)
         except EvaluationProblem as problem:
             if lenient:
                 return verbatim
@@ -341,7 +341,7 @@ def shown(value: object) -> str:
         return value
     if isinstance(value, datetime):
         return clock.rfc3339(values.as_utc(value))
-    return values.json_text(value, html=False)
+    return gotext.json_text(value, html=False)
 
 
 def _render(value: Any, plan: Any, rules: _Pass) -> Any:

@@ -1,25 +1,23 @@
-"""What values mean to Go: comparison, arithmetic, text and JSON, over Python's own types. Called by the rest of `expr`.
+"""What values mean to Go: types, comparison and arithmetic, over Python's own types. Called by the rest of `expr`.
 
 nil None · bool · int (64 bits, wraps) · float · str · bytes · list · dict · datetime (aware) · timedelta · tzinfo.
-Follows expr-lang v1.17.8 vm/runtime, Go's fmt (%v) and encoding/json. Faults raise EvaluationProblem with Go's words.
+Follows expr-lang v1.17.8 vm/runtime; texts and JSON are made by `gotext`. Faults raise EvaluationProblem with Go's words.
 """
 
 from __future__ import annotations
 
-import base64
-import json
 import math
-from collections.abc import Iterator
-from datetime import UTC, date, datetime, timedelta, tzinfo
-from decimal import Decimal
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any, Final
 
-from syncd.base import units
 from syncd.base.errors import Invalid
 from syncd.expr.environment import View
 
 LONGEST_TEXT: Final = 4_000_000
 """Characters of one text that an expression may make; Argo's objects end at 1.5 MB."""
+
+LARGEST: Final = 500_000
+"""Parts of one value, counted as often as they occur."""
 
 
 class EvaluationProblem(Invalid):
@@ -99,14 +97,38 @@ def equal(a: Any, b: Any) -> bool:
         return a == b
     if is_number(a) and is_number(b):
         return bool(a == b)
+    return _equal(a, b, [LARGEST])
+
+
+def _equal(a: Any, b: Any, left: list[int]) -> bool:
+    left[0] -= 1
+    if left[0] < 0:
+        raise EvaluationProblem("memory budget exceeded: values too large to compare")
     a, b = plain(a), plain(b)
+    if is_number(a) and is_number(b):
+        return bool(a == b)
     if type(a) is bool or type(b) is bool:
         return a is b
     if isinstance(a, list | tuple) and isinstance(b, list | tuple):
-        return len(a) == len(b) and all(equal(x, y) for x, y in zip(a, b, strict=True))
+        return len(a) == len(b) and all(_equal(x, y, left) for x, y in zip(a, b, strict=True))
     if isinstance(a, dict) and isinstance(b, dict):
-        return a.keys() == b.keys() and all(equal(x, b[k]) for k, x in a.items())
+        return a.keys() == b.keys() and all(_equal(x, b[k], left) for k, x in a.items())
     return kind(a) == kind(b) and bool(a == b)
+
+
+def bounded(value: Any) -> Any:
+    """The value itself, unless walking through it would take for ever: lists may hold the same list many times."""
+    if not isinstance(value, list | tuple | dict):
+        return value
+    left, waiting = LARGEST, [value]
+    while waiting:
+        at = waiting.pop()
+        parts = list(at.values()) if isinstance(at, dict) else at
+        left -= len(parts)
+        if left < 0:
+            raise EvaluationProblem(f"memory budget exceeded: a value of more than {LARGEST} parts")
+        waiting += [part for part in parts if isinstance(part, list | tuple | dict)]
+    return value
 
 
 def comparable(a: Any, b: Any) -> bool:
@@ -299,202 +321,9 @@ def limited(value: str) -> str:
 
 def short(value: Any) -> str:
     """The text of a value for a message: at most a line."""
-    shown = (
-        value
-        if isinstance(value, str)
-        else text(value)
-        if not isinstance(value, list | dict | View)
-        else go_type(value)
-    )
+    shown = str(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else go_type(value)
     shown = shown.replace("\n", " ")
     return shown if len(shown) <= 80 else shown[:80] + "…"
-
-
-def float_text(number: float) -> str:
-    """Go's %v of a float.
-
-    >>> [float_text(x) for x in (1.0, 0.1, 123456.0, 1234567.0, 1e-5, -0.0)]
-    ['1', '0.1', '123456', '1.234567e+06', '1e-05', '-0']
-    """
-    return _shortest(number, -4, 6, pad=True)
-
-
-def _shortest(number: float, low: int, high: int, pad: bool) -> str:
-    if math.isnan(number):
-        return "NaN"
-    if math.isinf(number):
-        return "+Inf" if number > 0 else "-Inf"
-    sign, digits, exponent = Decimal(repr(number)).as_tuple()
-    assert isinstance(exponent, int)
-    shown = "".join(map(str, digits)).rstrip("0") or "0"
-    point = len(digits) + exponent  # digits before the decimal point
-    prefix = "-" if sign else ""
-    if number == 0:
-        return prefix + "0"
-    if point - 1 < low or point - 1 >= high:
-        mantissa = shown[0] + ("." + shown[1:] if len(shown) > 1 else "")
-        power_ = point - 1
-        return f"{prefix}{mantissa}e{'-' if power_ < 0 else '+'}{abs(power_):0{2 if pad else 1}d}"
-    if point <= 0:
-        return f"{prefix}0.{'0' * -point}{shown}"
-    return prefix + (shown.ljust(point, "0") if len(shown) <= point else f"{shown[:point]}.{shown[point:]}")
-
-
-def text(value: Any) -> str:
-    """Go's %v: `[1 a <nil>]`, `map[a:1]`, `2024-01-02 00:00:00 +0000 UTC`."""
-    return limited("".join(_texts(value)))
-
-
-def _texts(value: Any) -> Iterator[str]:
-    value = plain(value)
-    if isinstance(value, str):
-        yield value
-    elif value is None:
-        yield "<nil>"
-    elif isinstance(value, bool):
-        yield "true" if value else "false"
-    elif isinstance(value, int):
-        yield str(value)
-    elif isinstance(value, float):
-        yield float_text(value)
-    elif isinstance(value, list | tuple | bytes):
-        yield "["
-        for index, item in enumerate(value):
-            if index:
-                yield " "
-            yield from _texts(item)
-        yield "]"
-    elif isinstance(value, dict):
-        yield "map["
-        for index, key in enumerate(_keys(value)):
-            if index:
-                yield " "
-            yield from _texts(key)
-            yield ":"
-            yield from _texts(value[key])
-        yield "]"
-    elif isinstance(value, datetime):
-        offset = value.strftime("%z")
-        name = value.tzname() or offset
-        fraction = f".{value.microsecond:06d}".rstrip("0") if value.microsecond else ""
-        yield f"{value:%Y-%m-%d %H:%M:%S}{fraction} {offset[:5]} {name}"
-    elif isinstance(value, timedelta):
-        yield units.go_duration(value)
-    else:
-        yield str(value)
-
-
-def _keys(value: dict[Any, Any]) -> list[Any]:
-    try:
-        return sorted(value)
-    except TypeError:
-        return sorted(value, key=lambda key: (kind(key), str(key)))
-
-
-_HTML: Final = str.maketrans(
-    {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"},
-)
-
-
-def json_text(value: Any, *, html: bool = True, indent: str = "") -> str:
-    """Go's json.Marshal: keys sorted, no spaces, `<`, `>` and `&` escaped unless told not to.
-
-    indent: what to indent by, "" = one line. Raises EvaluationProblem for what JSON cannot hold (NaN, infinity).
-
-    >>> json_text({"b": 1.0, "a": ["<", None, 1e-7]})
-    '{"a":["\\\\u003c",null,1e-7],"b":1}'
-    """
-    return limited("".join(_json(value, html, indent, "\n" if indent else "")))
-
-
-def _json(value: Any, html: bool, indent: str, line: str) -> Iterator[str]:
-    value = plain(value)
-    if isinstance(value, str):
-        quoted = json.dumps(value, ensure_ascii=False)
-        yield quoted.translate(_HTML) if html else quoted
-    elif value is None:
-        yield "null"
-    elif isinstance(value, bool):
-        yield "true" if value else "false"
-    elif isinstance(value, int):
-        yield str(value)
-    elif isinstance(value, float):
-        if not math.isfinite(value):
-            raise EvaluationProblem(f"json: unsupported value: {float_text(value)}")
-        yield _shortest(value, -6, 21, pad=False)
-    elif isinstance(value, dict):
-        if not value:
-            yield "{}"
-            return
-        inner = line + indent
-        for index, key in enumerate(_keys(value)):
-            yield "," if index else "{"
-            yield inner
-            yield from _json(key if isinstance(key, str) else text(key), html, "", "")
-            yield ": " if indent else ":"
-            yield from _json(value[key], html, indent, inner)
-        yield line
-        yield "}"
-    elif isinstance(value, list | tuple):
-        if not value:
-            yield "[]"
-            return
-        inner = line + indent
-        for index, item in enumerate(value):
-            yield "," if index else "["
-            yield inner
-            yield from _json(item, html, indent, inner)
-        yield line
-        yield "]"
-    elif isinstance(value, bytes):
-        yield '"' + base64.b64encode(value).decode() + '"'
-    elif isinstance(value, datetime):
-        fraction = f".{value.microsecond:06d}".rstrip("0") if value.microsecond else ""
-        offset = (
-            "Z" if value.utcoffset() == timedelta(0) else value.strftime("%z")[:3] + ":" + value.strftime("%z")[3:5]
-        )
-        yield f'"{value:%Y-%m-%dT%H:%M:%S}{fraction}{offset}"'
-    elif isinstance(value, timedelta):
-        yield str(((value.days * 86_400 + value.seconds) * 1_000_000 + value.microseconds) * 1000)
-    elif isinstance(value, tzinfo):
-        yield "{}"
-    elif isinstance(value, date):  # YAML's own
-        yield f'"{value.isoformat()}"'
-    else:
-        raise EvaluationProblem(f"json: unsupported type: {type(value).__name__}")
-
-
-def from_json(source: str) -> Any:
-    """A JSON value as Go reads it into `any`: every number is a float."""
-    try:
-        return json.loads(source, parse_int=_float, parse_float=_float, parse_constant=_constant)
-    except (ValueError, RecursionError):
-        raise EvaluationProblem(f"invalid JSON: {_json_complaint(source)}") from None
-
-
-def _float(digits: str) -> float:
-    number = float(digits)
-    if math.isinf(number):
-        raise ValueError(digits)
-    return number
-
-
-def _constant(name: str) -> Any:
-    raise ValueError(name)
-
-
-def _json_complaint(source: str) -> str:
-    if not source.strip():
-        return "unexpected end of JSON input"
-    try:
-        json.loads(source)
-    except json.JSONDecodeError as error:
-        if error.pos >= len(source):
-            return "unexpected end of JSON input"
-        return f"invalid character '{source[error.pos]}' at position {error.pos}"
-    except (ValueError, RecursionError):
-        pass
-    return "a number out of range, or nested too deeply"
 
 
 def as_utc(value: datetime) -> datetime:

@@ -7,8 +7,8 @@ Argo v4.1.2 workflow/controller/steps.go shouldExecute, over Knetic/govaluate 76
 from __future__ import annotations
 
 from syncd.base.errors import Invalid
-from syncd.expr import govaluate, tags
-from syncd.expr.govaluate import Fault
+from syncd.expr import govaluate, govaluate_tokens, tags
+from syncd.expr.govaluate_tokens import Fault
 
 
 def evaluate(text: str, *, barewords: bool = True) -> bool:
@@ -23,7 +23,7 @@ def evaluate(text: str, *, barewords: bool = True) -> bool:
     if text == "":
         return True
     try:
-        tokens = govaluate.read(text)
+        tokens = govaluate_tokens.read(text)
     except Fault as fault:
         if not barewords:
             raise Invalid(str(fault)) from None
@@ -37,7 +37,7 @@ def evaluate(text: str, *, barewords: bool = True) -> bool:
         words = "Failed to parse 'when' expression" if fault.parsing else "Failed to evaluate 'when' expresion"
         raise Invalid(f"{words} '{text}': {fault}") from None
     if not isinstance(value, bool):
-        raise Invalid(f"Expected boolean evaluation for '{text}'. Got {govaluate.shown(value)}")
+        raise Invalid(f"Expected boolean evaluation for '{text}'. Got {govaluate_tokens.shown(value)}")
     return value
 
 
@@ -56,7 +56,7 @@ def check(text: str) -> str | None:
         done = tag.end
     pieces.append(text[done:])
     try:
-        govaluate.check(govaluate.read("".join(pieces)))
+        govaluate_tokens.check(govaluate_tokens.read("".join(pieces)))
     except Fault as fault:
         return str(fault)
     return None

@@ -70,3 +70,16 @@ def test_when__conditions_come_out_as_in_argo(row: str) -> None:
     case = _rows("when")[row]
     assert when.evaluate(case["expression"]) is case["result"]
     assert when.check(case["expression"]) is None
+
+
+def test_depends__expanded_expressions_can_be_evaluated(row: str) -> None:
+    case = _rows("depends")[row]
+    if "expanded" not in case:
+        return
+    source = case["expanded"].replace("-", "_")
+    program = evaluate.compile(source)
+    assert program.identifiers == {name.replace("-", "_") for name in case["dependencies_found"]}
+    states = "Succeeded Failed Errored Skipped Omitted Daemoned AnySucceeded AllFailed".split()
+    for succeeded in (True, False):
+        values = {f"{root}.{state}": succeeded for root in program.identifiers for state in states}
+        assert program.run(Variables(values)) in (True, False)
