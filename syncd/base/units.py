@@ -181,6 +181,8 @@ _MAGNITUDES = (
     (7 * _DAY, "day", _DAY),
     (30 * _DAY, "week", 7 * _DAY),
     (360 * _DAY, "month", 30 * _DAY),
+    (540 * _DAY, "year", 360 * _DAY),
+    (720 * _DAY, "year", 270 * _DAY),  # from a year and a half on it says "2 years"
 )
 
 

@@ -79,7 +79,7 @@ def test_depends__expanded_expressions_can_be_evaluated(row: str) -> None:
     source = case["expanded"].replace("-", "_")
     program = evaluate.compile(source)
     assert program.identifiers == {name.replace("-", "_") for name in case["dependencies_found"]}
-    states = "Succeeded Failed Errored Skipped Omitted Daemoned AnySucceeded AllFailed".split()
+    states = ["Succeeded", "Failed", "Errored", "Skipped", "Omitted", "Daemoned", "AnySucceeded", "AllFailed"]
     for succeeded in (True, False):
         values = {f"{root}.{state}": succeeded for root in program.identifiers for state in states}
         assert program.run(Variables(values)) in (True, False)

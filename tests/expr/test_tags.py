@@ -93,7 +93,8 @@ def test_found_tags_stand_where_they_say(text: str) -> None:
         assert end <= tag.start < tag.end <= len(text)
         assert text[tag.start : tag.start + 2] == "{{"
         assert text[tag.end - 2 : tag.end] == "}}"
-        assert text[tag.start + 2 : tag.end - 2].strip().removeprefix("=").strip() == tag.text or tag.is_expression
+        inner = text[tag.start + 2 : tag.end - 2]
+        assert tag.text == (inner.removeprefix("=") if tag.is_expression else inner).strip()
         end = tag.end
 
 
