@@ -25,9 +25,9 @@ from typing import Any, Final
 from yaml import _yaml, error, events
 
 from syncd.base import scalars, yamlfaults
-from syncd.base.yamlfaults import Fault
+from syncd.base.yamlfaults import Fault, shown
 
-__all__ = ["Document", "Fault", "Limits", "Mark", "Marks", "Path", "documents"]
+__all__ = ["Document", "Fault", "Limits", "Mark", "Marks", "Path", "documents", "shown"]
 
 Path = tuple[str | int, ...]
 Mark = tuple[int, int]
@@ -271,7 +271,7 @@ class _Reader:
                 continue
             if key in lines:
                 where = self._line + event.start_mark.line + 1, event.start_mark.column + 1
-                message = f"key {yamlfaults.shown(key)} is there twice (first in line {lines[key]})"
+                message = f"key {shown(key)} is there twice (first in line {lines[key]})"
                 self._faults.append(Fault("V102", message, "keep one of them", *where, path=(*trail, key)))
             else:
                 lines[key] = self._line + event.start_mark.line + 1
@@ -332,19 +332,15 @@ class _Reader:
                 return value
         value = scalars.resolve_tagged(tag, text)
         if value is scalars.NOT_JSON:
-            raise self._refuse(event, "V101", f"value does not fit its tag {yamlfaults.shown(tag)}", "drop the tag")
+            raise self._refuse(event, "V101", f"value does not fit its tag {shown(tag)}", "drop the tag")
         return value
 
     def _alias(self, event: Any, depth: int) -> Any:
         name = event.anchor
         if name in self._open:
-            raise self._refuse(
-                event, "V104", f"alias {yamlfaults.shown(name)} stands inside what it names", "write the value out"
-            )
+            raise self._refuse(event, "V104", f"alias {shown(name)} stands inside what it names", "write the value out")
         if name not in self._anchors:
-            raise self._refuse(
-                event, "V101", f"alias {yamlfaults.shown(name)} names no anchor", "anchors end with their document"
-            )
+            raise self._refuse(event, "V101", f"alias {shown(name)} names no anchor", "anchors end with their document")
         value, nodes, height = self._anchors[name]
         if depth + height - 1 > self._limits.depth:
             raise self._refuse(event, "V105", f"aliases nest deeper than {self._limits.depth} levels", "flatten it")

@@ -23,6 +23,7 @@ import shlex
 import signal
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -116,6 +117,7 @@ class Door:
         self._protocols = ":".join(["https", "ssh", *(["file"] * allow_file), *(["http"] * allow_http)])
         self._url = url
         self._ssh = ssh
+        self._preparing = threading.Lock()
         self._fixed: dict[str, str] = {}  # the environment, once our files are written
 
     def run(
@@ -139,8 +141,9 @@ class Door:
             raise Defect(f"git {subcommand} is not in the table of vcs.door")
         if any("\0" in argument for argument in arguments):
             raise Defect(f"git {subcommand} got an argument with a zero byte")
-        if not self._fixed:
-            self._prepare()
+        with self._preparing:
+            if not self._fixed:
+                self._prepare()
         environment = self._fixed if repository is None else {**self._fixed, "GIT_DIR": str(repository)}
         command = [
             *_without_inherited(environment),
