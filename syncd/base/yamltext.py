@@ -69,7 +69,10 @@ def documents(text: bytes | str, *, limits: Limits | None = None) -> Iterator[Do
         yield decoded
         return
     count = 0
-    for piece, line in _pieces(decoded):
+    for number, (piece, line) in enumerate(_pieces(decoded)):
+        if number > 2 * limits.documents:  # empty ones cost, too
+            yield Fault("V103", f"more than {limits.documents} documents in one file", "split the file", line + 1, 1)
+            return
         for found in _read(piece, line, limits):
             count += isinstance(found, Document)
             if count > limits.documents:

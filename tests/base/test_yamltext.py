@@ -159,6 +159,7 @@ def test_marks_name_the_key_of_an_entry_and_the_value_of_an_item() -> None:
         ("a: \ud800\n", {}, [("V106", 1, 4)]),
         ("a: 12345\n", {"size_bytes": 5}, [("V103", 0, 0)]),
         ("a: 1\n---\nb: 1\n---\nc: 1\n", {"documents": 2}, [("V103", 5, 1)]),
+        ("---\n" * 100, {"documents": 10}, [("V103", 22, 1)]),
         ("[" * 101, {}, [("V105", 1, 101)]),
         ("a: &a [[1]]\nb: &b [*a]\nc: [*b]\n", {"depth": 4}, [("V105", 3, 5)]),
         ("a: &a [1,1,1,1]\nb: &b [*a,*a,*a,*a]\nc: [*b,*b,*b,*b]\n", {"nodes": 60}, [("V104", 3, 8)]),
