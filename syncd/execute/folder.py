@@ -1,7 +1,8 @@
 """The folder of a task on disk, and what it tells after a crash.
 
     <state>/tasks/<task_id>/
-        main.json      the record: boot id, runtime, start; held by flock while anything of the container is alive
+        main.json      the record: boot id, runtime, start
+        main.lock      empty; held by flock while anything of the container is alive
         main.status    what bwrap writes with --json-status-fd: {"child-pid": …} before the command is let go,
                        {"exit-code": …} at its end
         init-0.json, init-0.status, …   the same for init containers, which run before main
@@ -9,10 +10,11 @@
         tmp/ or root/  the step's /tmp, or its whole root where it has files to hand over
         volumes/, inputs/, script
 
-`Slot` is one container's pair of files. Whether it is alive is asked of the kernel: the record is opened and locked
-before the spawn and inherited by the sandbox's first process, so the lock is free when, and only when, that process
-is gone. While it is held, the pid in `main.status` cannot have been given to another process, which is why no start
-time has to be compared; a record of another boot is dead whatever the pid says.
+`Slot` is one container's files. Whether it is alive is asked of the kernel: the lock is taken before the spawn and
+inherited by the sandbox's first process, so it is free when, and only when, that process is gone. While it is held, the
+pid in `main.status` cannot have been given to another process, which is why no start time has to be compared; a record
+of another boot is dead whatever the pid says. The lock is a file of its own, and never a folder: a step can reach what
+its pid 1 holds open through /proc/1/fd, and must find nothing there but an empty file.
 Written by `perform`, read by `perform` after a restart of the daemon.
 """
 
@@ -72,8 +74,13 @@ class Slot:
 
     @property
     def record_path(self) -> Path:
-        """The record, which is the lock as well."""
+        """The record."""
         return self.folder / f"{self.label}.json"
+
+    @property
+    def lock_path(self) -> Path:
+        """The lock."""
+        return self.folder / f"{self.label}.lock"
 
     @property
     def status_path(self) -> Path:
@@ -81,21 +88,21 @@ class Slot:
         return self.folder / f"{self.label}.status"
 
     def claim(self, record: Record) -> int | None:
-        """Lock the record and write it: the open file that the sandbox inherits. None: it is alive already."""
-        fd = os.open(self.record_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        """Take the lock and write the record: the open file that the sandbox inherits. None: it is alive already."""
+        fd = os.open(self.lock_path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(fd)
             return None
         value = {"version": VERSION, "boot": record.boot, "runtime": record.runtime, "at": rfc3339_micro(record.at)}
-        os.pwrite(fd, orjson.dumps(value), 0)
+        self.record_path.write_bytes(orjson.dumps(value))
         return fd
 
     def held(self) -> bool:
         """Whether anything of the container is alive."""
         try:
-            fd = os.open(self.record_path, os.O_RDWR | os.O_CLOEXEC)
+            fd = os.open(self.lock_path, os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:
             return False
         try:

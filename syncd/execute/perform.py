@@ -131,6 +131,7 @@ class Performer:
         self._closed = False
         self._rubbish: list[Path] = []
         self._broom: asyncio.TimerHandle | None = None
+        process.seal()
         for folder in (self._tasks, self._logs):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 
@@ -581,6 +582,7 @@ def _remove_light(folder: Path) -> bool:
     """Remove the folder of a light task by the names that it has; False: there is more in it."""
     try:
         (folder / "main.json").unlink(missing_ok=True)
+        (folder / "main.lock").unlink(missing_ok=True)
         (folder / "main.status").unlink(missing_ok=True)
         (folder / "tmp").rmdir()
         folder.rmdir()

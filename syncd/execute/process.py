@@ -11,6 +11,7 @@ import asyncio
 import os
 import signal
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -51,6 +52,18 @@ def spawn(argv: list[str], environment: Mapping[str, str], files: Files, lock: i
     return os.posix_spawn(
         argv[0], argv, environment, file_actions=actions, setsid=True, setsigmask=(), setsigdef=_RESET
     )
+
+
+def seal() -> None:
+    """Keep what this process was itself given at its start (a shell's pipes, a supervisor's sockets) from every child.
+
+    Python's own files are closed on exec as it is; inherited ones are not. Called once, before the first `spawn`.
+    """
+    for name in os.listdir("/proc/self/fd"):  # noqa: PTH208 - descriptors, not files
+        fd = int(name)
+        if fd > 2:
+            with suppress(OSError):
+                os.set_inheritable(fd, False)
 
 
 def when_gone(pid: int, call: Callable[[], None]) -> Callable[[], None]:
