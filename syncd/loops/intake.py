@@ -121,8 +121,8 @@ class Intake:
         manifests = self.manifests
         named = {problem.object for problem in self.errors()}
         wanting = [m for key, m in manifests.items() if str(key) in named] if named else []
-        asked = {key for item in wanting for key in order.references(item.body, item.key.namespace)}
-        asked = set(sorted(asked - manifests.keys())[:LOOKED_UP])
+        referred = {key for item in wanting for key in order.references(item.body, item.key.namespace)}
+        asked = set(sorted(key for key in referred if key not in manifests)[:LOOKED_UP])
         if refresh:
             asked |= self._foreign.keys()
         if not asked:
@@ -156,6 +156,8 @@ class Intake:
         """The pending objects with an error, and the pending ones that refer to them: what `atomic: object` leaves alone."""
         manifests = self.manifests
         named = {problem.object for problem in self.errors()}
+        if not named:
+            return frozenset()
         wrong = frozenset(key for key in manifests if str(key) in named)
         pending = {key: manifests[key].body for key in self.pending if key in manifests}
         return order.closure(wrong, pending)

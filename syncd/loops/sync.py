@@ -21,48 +21,27 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from syncd.argo import labels
-from syncd.argo.manifest import Key
+from syncd.argo.manifest import Body, Key
 from syncd.base.clock import Clock, Random, rfc3339
 from syncd.base.errors import AlreadyExists, Conflict, NotFound, SyncdError, Unreachable
 from syncd.base.problems import Problem
 from syncd.cluster.api import Store
-from syncd.loops import apply, comparison, holding, intake
+from syncd.loops import apply, comparison, holding, intake, terms
 from syncd.loops.condition import Condition, SyncReport, first_line, stated, synced
 from syncd.loops.inventory import Records
+from syncd.loops.terms import Options
 from syncd.observe.events import Event, SourceChecked, SourceRemoved
 from syncd.plan import desired as wanting
 from syncd.plan import faults, guard
-from syncd.plan.plan import Change, Plan, Policy, Verb
-from syncd.source import decode
+from syncd.plan.desired import Stamp
+from syncd.plan.plan import Change, Plan, Verb
 from syncd.source.api import Revision, Source
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """How a source is synced; `app` makes it of the configuration.
-
-    decode: what the source may bring; atomic: whether one error holds the whole source (else only its object and those
-    that refer to it); run_all: Workflows and Jobs in git are run once, not only offered; prune: whether what goes from
-    the source is deleted; retired: sources no longer configured, whose objects may be taken over; suspended: neither
-    polled nor applied.
-    """
-
-    decode: decode.Options = field(default_factory=decode.Options)
-    interval: timedelta = timedelta(seconds=30)
-    drift_interval: timedelta = timedelta(minutes=10)
-    atomic: bool = True
-    run_all: bool = False
-    prune: bool = True
-    max_delete_fraction: float = guard.MAX_DELETE_FRACTION
-    retired: frozenset[str] = frozenset()
-    suspended: bool = False
 
 
 class SyncLoop:
@@ -328,26 +307,9 @@ class SyncLoop:
             self._records,
             self._intake.manifests,
             keys,
-            self._policy(revision, commit, no_deletes),
+            terms.policy(self._options, self.name, revision, commit, no_deletes, self._intake.unreadable()),
             namespace=self._options.decode.namespace,
             run_all=self._options.run_all,
-        )
-
-    def _policy(self, revision: str, commit: str, no_deletes: str) -> Policy:
-        read = self._options.decode
-        kinds = read.kinds if read.kinds is not None else frozenset(labels.API_VERSION_OF)
-        if not no_deletes and not self._options.prune:
-            no_deletes = "prune is off for this source"
-        if not no_deletes and (unreadable := self._intake.unreadable()):
-            no_deletes = f"{unreadable[0]} cannot be read, and may hold it"
-        return Policy(
-            self.name,
-            revision,
-            commit,
-            kinds=kinds if read.secrets else kinds - {labels.SECRET},
-            namespaces=None if read.namespaces is None else read.namespaces,
-            retired=self._options.retired,
-            no_deletes=no_deletes,
         )
 
     # Applying
@@ -358,8 +320,11 @@ class SyncLoop:
         if not todo.changes:
             return apply.Outcome()
         namespace, manifests = self._options.decode.namespace, self._intake.manifests
-        offered = (change.key for change in todo.of(Verb.OFFER, Verb.RUN))
-        bodies = {key: wanting.cleaned(manifests[key].body, namespace) for key in offered}
+        commit = wanting.short(revision.rpartition(":")[2])
+        bodies: dict[Key, Body] = {}
+        for change in todo.of(Verb.OFFER, Verb.RUN):  # with its marks: what is submitted from it knows its commit
+            item = wanting.desired(manifests[change.key], namespace)
+            bodies[item.key] = wanting.stamped(item, Stamp(self.name, revision, commit, item.path, item.digest))
         outcome = await apply.apply(self._store, self._records, todo, bodies, revision=revision, at=self._now())
         for _, error in outcome.failed:
             if isinstance(error, Unreachable):

@@ -13,7 +13,8 @@ from syncd.base.errors import NotFound, SyncdError
 from syncd.base.problems import Problem
 from syncd.cluster.api import Verb, Write
 from syncd.cluster.memory import MemoryStore
-from syncd.loops.sync import Options, SyncLoop
+from syncd.loops.sync import SyncLoop
+from syncd.loops.terms import Options
 from syncd.source.api import Fetched, Revision
 from syncd.validate.workspace import Workspace
 from tests.support.clocks import CountingRandom, ManualClock

@@ -11,7 +11,7 @@ from syncd.argo import labels
 from syncd.argo.manifest import Key
 from syncd.base.errors import Conflict, Unreachable
 from syncd.cluster.api import Verb
-from syncd.loops.sync import Options
+from syncd.loops.terms import Options
 from syncd.observe.events import SourceChecked, SourceSynced
 from syncd.source import decode
 from tests.loops.sourced import SOURCE, Files, Stage, config_map, cron, template, workflow
@@ -302,6 +302,8 @@ async def test_a_workflow_is_offered_and_not_run():
     key = Key("Workflow", "default", "hello")
     source, body = await inventory.offered(stage.store, key)
     assert (source, body["spec"]["entrypoint"]) == (SOURCE, "main")
+    assert body["metadata"]["annotations"][labels.REVISION] == str(stage.source.revision)
+    assert body["metadata"]["labels"][labels.OWNER_SOURCE] == SOURCE
     assert await inventory.offers(stage.store) == [(SOURCE, key)]
     del stage.source.files["hello.yaml"]
     await stage.loop.step()

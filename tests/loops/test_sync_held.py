@@ -9,7 +9,7 @@ import pytest
 from syncd.base.errors import Conflict, Refused, Unreachable
 from syncd.base.problems import Place, Problem
 from syncd.cluster.api import Verb
-from syncd.loops.sync import Options
+from syncd.loops.terms import Options
 from syncd.observe.events import SourceChecked, SourceSynced
 from tests.loops.sourced import Stage, config_map, cron, template
 

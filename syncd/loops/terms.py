@@ -1,0 +1,81 @@
+"""On which terms a source is synced: its options, and the policy of a plan that follows from them.
+
+Made of the configuration by `app` (`options`), read by `loops.sync`. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from syncd.argo import labels
+from syncd.config import model
+from syncd.plan import guard
+from syncd.plan.plan import Policy
+from syncd.source import decode, snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a source is synced; `app` makes it of the configuration.
+
+    decode: what the source may bring; atomic: whether one error holds the whole source (else only its object and those
+    that refer to it); run_all: Workflows and Jobs in git are run once, not only offered; prune: whether what goes from
+    the source is deleted; retired: sources no longer configured, whose objects may be taken over; suspended: neither
+    polled nor applied.
+    """
+
+    decode: decode.Options = field(default_factory=decode.Options)
+    interval: timedelta = timedelta(seconds=30)
+    drift_interval: timedelta = timedelta(minutes=10)
+    atomic: bool = True
+    run_all: bool = False
+    prune: bool = True
+    max_delete_fraction: float = guard.MAX_DELETE_FRACTION
+    retired: frozenset[str] = frozenset()
+    suspended: bool = False
+
+
+def options(source: model.Source, config: model.Config, retired: Iterable[str] = ()) -> Options:
+    """What the configuration says of a source. retired: sources that have an inventory and are configured no more."""
+    return Options(
+        decode=decode.Options(
+            namespace=source.namespace,
+            secrets=source.secrets,
+            kinds=frozenset(source.kinds) or None,
+            namespaces=frozenset(source.namespaces) or None,
+            source=source.name,
+            limits=snapshot.yaml_limits(config.limits),
+        ),
+        interval=source.interval,
+        drift_interval=config.drift_interval,
+        atomic=source.atomic is model.Atomic.SOURCE,
+        run_all=source.workflows is model.Workflows.RUN,
+        prune=source.prune.enabled,
+        max_delete_fraction=source.prune.max_delete_fraction,
+        retired=frozenset(retired) - {source.name},
+        suspended=source.suspend,
+    )
+
+
+def policy(
+    terms: Options, source: str, revision: str, commit: str, no_deletes: str, unreadable: Sequence[str]
+) -> Policy:
+    """What a plan may do. no_deletes: why nothing is deleted now, "" = no such reason; unreadable: files that may hold
+    what seems to be gone: while there are any, nothing is deleted either."""
+    read = terms.decode
+    kinds = read.kinds if read.kinds is not None else frozenset(labels.API_VERSION_OF)
+    if not no_deletes and not terms.prune:
+        no_deletes = "prune is off for this source"
+    if not no_deletes and unreadable:
+        no_deletes = f"{unreadable[0]} cannot be read, and may hold it"
+    return Policy(
+        source,
+        revision,
+        commit,
+        kinds=kinds if read.secrets else kinds - {labels.SECRET},
+        namespaces=read.namespaces,
+        retired=terms.retired,
+        no_deletes=no_deletes,
+    )
