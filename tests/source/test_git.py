@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import socket
 from collections.abc import Iterator
@@ -385,10 +386,10 @@ async def test_a_linked_work_tree_and_a_bare_repository(tmp_path: Path, reposito
 async def test_a_commit_in_a_local_repository_is_a_hint(tmp_path: Path, repository: Repository) -> None:
     source = source_of(tmp_path, str(repository.path))
     hints = source.hints()
-    waiting = __import__("asyncio").ensure_future(anext(hints))
+    waiting = asyncio.ensure_future(anext(hints))
     while not waiting.done():
         repository.commit({"a.yaml": repository.git("rev-parse", "HEAD")})
-        await __import__("asyncio").wait([waiting], timeout=0.2)
+        await asyncio.wait([waiting], timeout=0.2)
     await source.close()
     assert [hint async for hint in hints] == []
 
