@@ -10,21 +10,21 @@ from syncd.source import written
 
 
 def parse(text: str, **options: object) -> Source:
-    return written.parse(text, directory="/work", is_path=lambda p: p in ("odd#name", "a.b:c"), **options)  # type: ignore[arg-type]
+    return written.parse(text, directory="/here", is_path=lambda p: p in ("odd#name", "a.b:c"), **options)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        (".", Source(name="work", path="/work")),
-        ("jobs", Source(name="jobs", path="/work/jobs")),
+        (".", Source(name="here", path="/here")),
+        ("jobs", Source(name="jobs", path="/here/jobs")),
         ("../x", Source(name="x", path="/x")),
         ("/srv/jobs/", Source(name="jobs", path="/srv/jobs")),
-        ("jobs#dev", Source(name="jobs", path="/work/jobs", ref=Ref(text="dev"))),
-        ("jobs#:ci/", Source(name="jobs", path="/work/jobs", folder="ci")),
-        ("jobs#v1:ci/x", Source(name="jobs", path="/work/jobs", ref=Ref(text="v1"), folder="ci/x")),
-        ("odd#name", Source(name="odd-name", path="/work/odd#name")),
-        ("a.b:c", Source(name="c", path="/work/a.b:c")),
+        ("jobs#dev", Source(name="jobs", path="/here/jobs", ref=Ref(text="dev"))),
+        ("jobs#:ci/", Source(name="jobs", path="/here/jobs", folder="ci")),
+        ("jobs#v1:ci/x", Source(name="jobs", path="/here/jobs", ref=Ref(text="v1"), folder="ci/x")),
+        ("odd#name", Source(name="odd-name", path="/here/odd#name")),
+        ("a.b:c", Source(name="c", path="/here/a.b:c")),
         ("git@h:t/r.git", Source(name="r", url="ssh://git@h/t/r.git")),
         ("git@h:t/r.git#main:ci", Source(name="r", url="ssh://git@h/t/r.git", ref=Ref(text="main"), folder="ci")),
         ("github.com:t/r", Source(name="r", url="ssh://github.com/t/r")),
@@ -39,7 +39,7 @@ def test_sources_as_people_write_them(text: str, expected: Source) -> None:
 
 def test_ref_and_folder_may_be_given_apart() -> None:
     assert parse("jobs", ref="dev", folder="ci", name="n", worktree=True) == Source(
-        name="n", path="/work/jobs", ref=Ref(text="dev"), folder="ci", worktree=True
+        name="n", path="/here/jobs", ref=Ref(text="dev"), folder="ci", worktree=True
     )
     assert parse("jobs#dev", ref="dev").ref == Ref(text="dev")
 
