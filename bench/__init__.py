@@ -1,0 +1,1 @@
+"""`python -m bench`: what is hot, measured beside its baseline in the same run. See docs/performance.md."""

@@ -1,0 +1,90 @@
+"""Runs the benchmarks, each group in a process of its own, and prints one JSON object on stdout; progress goes to stderr.
+
+    python -m bench [--only NAME…] [--quick] [--json FILE]
+
+Exit codes: 0 everything was measured (whether or not a goal was met: read `within_goal`), 1 something could not be measured, 2 the
+call is wrong.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any, Final
+
+from bench import measure
+
+GROUPS: Final = {
+    "steps": "bench.steps",
+    "crons": "bench.crons",
+    "sync": "bench.sync",
+    "load": "bench.load",
+    "memory": "bench.memory",
+    "help": "bench.start",
+}
+"""Name of the group → module with `measure(folder, quick)`."""
+
+ALIASES: Final = {"poll": "sync", "change": "sync"}
+
+
+def main(words: list[str] | None = None) -> int:
+    """The command line; answers the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description="Measure what is hot; JSON on stdout.")
+    known = [*GROUPS, *ALIASES]
+    parser.add_argument("--only", nargs="+", metavar="NAME", choices=known, default=[], help=", ".join(known))
+    parser.add_argument("--quick", action="store_true", help="tiny sizes: to see that it works, not how fast it is")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the object to a file as well")
+    parser.add_argument("--within", choices=GROUPS, help=argparse.SUPPRESS)
+    given = parser.parse_args(words)
+    if given.within:
+        print(json.dumps(here(given.within, given.quick)))
+        return 0
+    told: dict[str, Any] = {"machine": measure.machine(), "quick": given.quick, "benchmarks": {}}
+    chosen = {ALIASES.get(name, name) for name in given.only} or set(GROUPS)
+    failed: dict[str, str] = {}
+    for group in GROUPS:
+        if group in chosen:
+            _in_a_process(group, given.quick, told["benchmarks"], failed)
+    told["machine"]["load_after"] = os.getloadavg()[0]
+    told["failed"] = failed
+    told["within_goals"] = not failed and all(one["within_goal"] for one in told["benchmarks"].values())
+    text = json.dumps(told, indent=2)
+    print(text)
+    if given.json:
+        given.json.write_text(text + "\n")
+    return 1 if failed else 0
+
+
+def here(group: str, quick: bool) -> dict[str, Any]:
+    """Run one group in this process: name → entry."""
+    with tempfile.TemporaryDirectory(prefix="syncd-bench-") as folder:
+        found = importlib.import_module(GROUPS[group]).measure(Path(folder), quick)
+    return {one.name: one.to_json() for one in found}
+
+
+def _in_a_process(group: str, quick: bool, found: dict[str, Any], failed: dict[str, str]) -> None:
+    """Run one group where nothing of another one is in memory."""
+    measure.say(f"{group}: begins")
+    words = [sys.executable, "-m", "bench", "--within", group, *(["--quick"] if quick else [])]
+    done = subprocess.run(words, stdout=subprocess.PIPE, check=False)
+    if done.returncode:
+        failed[group] = f"ended with {done.returncode}; what it said is on stderr"
+        return
+    entries = json.loads(done.stdout)
+    found.update(entries)
+    for name, entry in entries.items():
+        goal = entry["goal"]
+        value = entry["ratio"] if goal["of"] == "ratio" else entry["figures"][goal["of"]]
+        bound = f"at most {goal['at_most']:g}" if "at_most" in goal else f"at least {goal['at_least']:g}"
+        verdict = "good" if entry["within_goal"] else "MISSED"
+        measure.say(f"{name}: {goal['of']} {value:g} ({bound}): {verdict}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
