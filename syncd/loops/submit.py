@@ -149,10 +149,10 @@ class Submitter:
                 continue
             source = settle.source_of(record)
             shard = await self._store.inventory(settle.shard_name(source, key))
-            found = settle.offer_in(shard, key) if shard is not None else None
-            if found is None:
+            offer = settle.offer_in(shard, key) if shard is not None else None
+            if offer is None:
                 continue
-            body = deepcopy(found)
+            body = deepcopy(offer)
             metadata = body["metadata"]
             annotations = dict(metadata.get("annotations") or {})
             if key.kind == labels.JOB:
@@ -225,7 +225,7 @@ def _workflow(metadata: Body, spec: Body) -> Body:
 def _provenance(body: Body) -> dict[str, str]:
     """Where an object comes from, for the run made of it (decision 5)."""
     metadata = body["metadata"]
-    found = {name: (metadata.get("annotations") or {}).get(name) for name in (labels.REVISION, labels.PATH)}
+    found: Body = {name: (metadata.get("annotations") or {}).get(name) for name in (labels.REVISION, labels.PATH)}
     found[labels.OWNER_SOURCE] = (metadata.get("labels") or {}).get(labels.OWNER_SOURCE)
     return {name: str(value) for name, value in found.items() if value}
 
