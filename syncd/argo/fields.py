@@ -30,7 +30,7 @@ from syncd.argo.manifest import Path
 ROOTS: Final = frozenset(labels.API_VERSION_OF)
 """The kinds that have a shape."""
 
-MAX_DEPTH: Final = 64
+MAX_DEPTH: Final = 32
 """Levels of structs in one another: inline templates may nest without end, Python's stack may not."""
 
 _QUANTITY: Final = re.compile(

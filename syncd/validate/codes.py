@@ -134,7 +134,7 @@ CODES: Final[dict[str, Rule]] = {
     "V344": Rule("retries without a retryStrategy", WARNING, True, "`retries` and `lastRetry` exist in templates that are retried.", "add retryStrategy", "args: [\"{{retries}}\"]"),
     # expressions
     "V350": Rule("malformed expression", ERROR, False, "The expression cannot be read when the workflow runs.", "correct the expression", "\"{{=inputs.parameters.a +}}\""),
-    "V351": Rule("unknown function", ERROR, False, "Neither expr nor sprig has such a function.", "correct the name; functions of sprig begin with sprig.", "\"{{=sprig.shout('a')}}\""),
+    "V351": Rule("unknown function", ERROR, False, "Neither expr nor sprig has such a function.", "correct the name; those of sprig are written sprig.NAME", "\"{{=sprig.shout('a')}}\""),
     "V352": Rule("malformed when", ERROR, False, "The condition cannot be read when the step runs.", "correct the condition; words with other signs than letters need quotes", "when: \"{{item}} ==\""),
     "V354": Rule("braces around an expression", WARNING, True, "The field is an expression by itself.", "remove the braces", "fromExpression: \"{{= … }}\""),
     "V355": Rule("expression uses an unknown name", WARNING, True, "Nothing of that name exists here, so the expression stays as it is or fails.", "correct the name; a name with '-' is written inputs.parameters['my-name']", "\"{{=inputs.parameters.my-name}}\""),

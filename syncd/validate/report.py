@@ -54,9 +54,14 @@ class Report:
         self.problems: list[Problem] = []
         self.disturbed: list[Path] = []
 
+    @property
+    def full(self) -> bool:
+        """Whether more would be dropped."""
+        return len(self.problems) >= MAX_PROBLEMS
+
     def add(self, code: str, path: Path, message: str, remedy: str = "") -> None:
         """Say it. remedy: "" = the code's own. Dropped where it only follows from a misplaced field, or past the cap."""
-        if len(self.problems) >= MAX_PROBLEMS:
+        if self.full:
             return
         if self.disturbed and self._follows(code, path):
             return

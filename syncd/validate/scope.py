@@ -7,7 +7,7 @@ addOutputsToScope, addItemsToScope).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 from syncd.argo.manifest import Body
@@ -249,8 +249,13 @@ class Scope:
     def remedy(self, name: str) -> str:
         """What to do about a name that does not resolve."""
         root = name.partition(".")[0]
-        if near := nearest(name, self.candidates(name)):
+        if near := nearest_path(name, self.candidates(name)):
             return f"did you mean {{{{{near}}}}}?"
+        if root == "tasks" and self.kind == root and name.endswith(".status"):
+            return "the status is known to tasks that wait for that one: add it to the dependencies"
+        if root == "workflow" and (rows := variables.find(name)) and "<" not in rows[0].name:
+            where = " (exit handlers and hooks)" if variables.EXIT in rows[0].scopes else ""
+            return f"not known here{where}: {rows[0].meaning}"
         if root in ("steps", "tasks") and self.kind and root != self.kind:
             return f"in a template of type {self.template.kind} the others are called {self.kind}.NAME"
         if root in ("steps", "tasks") and not self.kind:
@@ -265,3 +270,28 @@ class Scope:
         if root == "item":
             return "item exists only where withItems, withParam or withSequence says so, with the keys that they give"
         return ""
+
+
+def nearest_path(name: str, known: Iterable[str]) -> str:
+    """The dotted name that was meant: one step misspelt, or one left out; "" = none is near.
+
+    >>> nearest_path("inputs.parameters.mesage", ["inputs.parameters.message", "inputs.parameters.x"])
+    'inputs.parameters.message'
+    >>> nearest_path("inputs.message", ["inputs.parameters.message"])
+    'inputs.parameters.message'
+    """
+    steps = name.split(".")
+    by_place: dict[int, dict[str, str]] = {}
+    left_out = ""
+    for candidate in sorted(known):
+        others = candidate.split(".")
+        if len(others) == len(steps):
+            unlike = [place for place, step in enumerate(steps) if step != others[place]]
+            if len(unlike) == 1:
+                by_place.setdefault(unlike[0], {}).setdefault(others[unlike[0]], candidate)
+        elif len(others) == len(steps) + 1 and others[0] == steps[0] and others[-1] == steps[-1]:
+            left_out = left_out or candidate
+    for place, words in by_place.items():
+        if near := nearest(steps[place], words):
+            return words[near]
+    return left_out

@@ -12,7 +12,7 @@ Source: Argo v4.1.2 workflow/validate/validate.go (Workflow, validateTemplateHol
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -217,14 +217,18 @@ class Traversal:
         items: Items | None = None,
         call: Call | None = None,
         graph: dag.Graph | None = None,
+        said: Container[tuple[Path, str]] = (),
     ) -> None:
-        """Say which of the tags resolve to nothing. call: the step or task that they stand in, None = a template's body."""
+        """Say which of the tags resolve to nothing. call: the step or task that they stand in, None = a template's body;
+        graph, said: of a task, who waits for whom, and the missing dependencies that were said already."""
         inline = call.inline if call is not None else None
 
         def ancestor(name: str) -> bool:
             return graph is not None and call is not None and graph.is_ancestor(name, call.name)
 
         for path, tag in tags:
+            if self.report.full:
+                return
             if tag[0:1] == "=":
                 if base.own:
                     self.unknown_names([(path, tag[1:])], scope, chain, items)
@@ -239,12 +243,17 @@ class Traversal:
             elif not scope.knows(name, items, inline, ancestor):
                 message = f"failed to resolve {{{{{tag}}}}}"
                 self.say("V340", base, path, chain, message, scope.remedy(name), shared=name.startswith("workflow."))
-            elif graph is not None and call is not None and base.own and name.startswith("tasks."):
-                if task := dag.not_awaited(name, path, call, graph):
-                    remedy = f"add {task!r} to the dependencies of {call.name!r}"
-                    self.say(
-                        "V321", base, path, chain, f"{{{{{name}}}}} may not exist yet when the task starts", remedy
-                    )
+            elif graph is not None and call is not None and base.own:
+                self.not_awaited(name, path, call, graph, chain, said)
+
+    def not_awaited(
+        self, name: str, path: Path, call: Call, graph: dag.Graph, chain: str, said: Container[tuple[Path, str]]
+    ) -> None:
+        """Say that a task uses another without waiting for it, unless that is said already. Hooks run later anyhow."""
+        task = dag.not_awaited(name, call, graph)
+        if task and (path, task) not in said and "hooks" not in path:
+            remedy = f"add {task!r} to the dependencies of {call.name!r}"
+            self.report.add("V321", path, f"{chain}{{{{{name}}}}} may not exist yet when the task starts", remedy)
 
     def unknown_names(self, sources: Iterable[tuple[Path, str]], scope: Scope, chain: str, items: Items | None) -> None:
         """Say which names in expressions nothing has. What an expression guards by `??` or `?.` may be missing."""
@@ -313,11 +322,12 @@ class Traversal:
             here = f"{chain}templates.{template.name}.tasks.{call.name} "
             if raw.present(call.body.get("hooks")):
                 scope.nodes[call.name].status = True
-            items = Items(call.body)
-            self.unresolved(call.tags, scope, base, here, items, call, graph)
-            for path, task, kind, name in dag.missing_dependencies(call, graph):
+            absent = list(dag.missing_dependencies(call, graph))
+            said = {(at, task) for at, task, _, _ in absent}
+            self.unresolved(call.tags, scope, base, here, Items(call.body), call, graph, said)
+            for at, task, kind, name in absent:
                 remedy = f"add {task!r} to the dependencies of {call.name!r}"
-                self.say("V319", base, path, here, f"missing dependency '{task}' for {kind} '{name}'", remedy)
+                self.say("V319", base, at, here, f"missing dependency '{task}' for {kind} '{name}'", remedy)
             if (target := targets[call.name]) is not None:
                 self.supply(target[0], call.arguments, base, call.path, here)
 

@@ -43,5 +43,7 @@ def told(problems: Sequence[Problem]) -> list[str]:
 
 def workflow(templates: str, spec: str = "entrypoint: main") -> str:
     """A Workflow around the templates, which begin in line 7, column 3."""
-    head = f"apiVersion: argoproj.io/v1alpha1\nkind: Workflow\nmetadata: {{name: flow}}\nspec:\n  {spec}\n  templates:\n"
+    head = (
+        f"apiVersion: argoproj.io/v1alpha1\nkind: Workflow\nmetadata: {{name: flow}}\nspec:\n  {spec}\n  templates:\n"
+    )
     return head + "".join(f"  {line}\n" for line in dedent(templates).strip("\n").splitlines())

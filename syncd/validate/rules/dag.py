@@ -212,10 +212,10 @@ def missing_dependencies(call: Call, whole: Graph) -> Iterator[tuple[Path, str, 
             yield (*path, "from"), match[1], "artifact", name
 
 
-def not_awaited(name: str, path: Path, call: Call, whole: Graph) -> str:
-    """The task that a variable belongs to and that `call` does not wait for; "" = it does, or `missing_dependencies` says it."""
-    task = name.split(".")[1]
-    if task not in whole.index or task == call.name or "hooks" in path or whole.is_ancestor(task, call.name):
+def not_awaited(name: str, call: Call, whole: Graph) -> str:
+    """The task that a variable belongs to and that `call` does not wait for; "" = there is none."""
+    root, _, rest = name.partition(".")
+    task = rest.partition(".")[0]
+    if root != "tasks" or task not in whole.index or task == call.name or whole.is_ancestor(task, call.name):
         return ""
-    said = any(at == path and other == task for at, other, _, _ in missing_dependencies(call, whole))
-    return "" if said else task
+    return task
