@@ -10,6 +10,7 @@ import logging
 import os
 import shutil
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -20,7 +21,7 @@ from syncd.app.real import SystemClock, SystemRandom
 from syncd.argo import crons, labels
 from syncd.argo.manifest import Body, Key, Manifest, Origin, key_of
 from syncd.artifacts.store import Artifacts
-from syncd.base.errors import ConfigError, NotFound, SyncdError, Unsupported
+from syncd.base.errors import ConfigError, Conflict, NotFound, SyncdError, Unsupported
 from syncd.base.problems import Problem
 from syncd.cluster.embedded.store import EmbeddedStore
 from syncd.config.model import Config, Runtime
@@ -115,6 +116,11 @@ def make(state: Path, config: Config, store: EmbeddedStore, *, act: bool) -> Par
         lambda: shutil.disk_usage(state).free,
     )
     board = SourceBoard()
+
+    async def terminate(key: Key) -> None:
+        with suppress(NotFound, Conflict):  # a replaced run that is gone or has ended needs no ending
+            await runs.operate(key, "terminate", {}, by="cron")
+
     fire = FireLoop(
         store,
         clock,
@@ -123,6 +129,7 @@ def make(state: Path, config: Config, store: EmbeddedStore, *, act: bool) -> Par
         policy=due.Policy(grace=config.schedule.grace, catch_up_cap=config.schedule.catch_up_cap),
         held=lambda: runs.held,
         revision_of=board.revision_of,
+        terminate=terminate,
     )
     lints = Lints(store, config)
     submitter = Submitter(store, runs, collect, clock, random, lints.lint)
@@ -156,7 +163,7 @@ def make(state: Path, config: Config, store: EmbeddedStore, *, act: bool) -> Par
             config_map=config_map,
             report=runs.report,
             clock=clock,
-            path=DEFAULT_PATH,
+            path=getattr(runtimes[default], "path", DEFAULT_PATH),
             etc_folder=state / "etc",
         )
         remains.executor = parts.executor

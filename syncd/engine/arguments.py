@@ -203,15 +203,20 @@ def resolve_artifacts(arguments: Mapping[str, Any], environment: Environment) ->
             found.append(artifact)
             continue
         resolved = resolve_artifact(artifact, environment)
-        if resolved is not None:
+        if resolved:
             found.append({**resolved, "name": artifact["name"]})
+        elif resolved is not None:
+            # known to be absent: whoever takes it says whether it can do without
+            found.append({"name": artifact["name"]})
         elif not artifact.get("optional"):
             raise Invalid(f"unable to resolve references: {artifact.get('from') or artifact.get('fromExpression')}")
     return {**arguments, "artifacts": found}
 
 
 def resolve_artifact(artifact: Mapping[str, Any], environment: Environment) -> Body | None:
-    """The artifact that `from` or `fromExpression` names, `subPath` appended to its key; None where there is none.
+    """The artifact that `from` or `fromExpression` names, `subPath` appended to its key.
+
+    None where nothing is known of it; {} where it is known that there is none (an optional one that was not put out).
 
     Raises Invalid where it names something that is no artifact. Source: Argo scope.go resolveArtifact.
     """
@@ -223,13 +228,13 @@ def resolve_artifact(artifact: Mapping[str, Any], environment: Environment) -> B
         if text.startswith("{{") and text.endswith("}}"):
             text = text[2:-2].strip()
         value = environment.lookup(text)
-    if value is MISSING or value is None or value == {}:
+    if value is MISSING or value is None:
         return None
     if not isinstance(value, Mapping):
         raise Invalid(f"variable {{{{{artifact.get('from') or artifact.get('fromExpression')}}}}} is not an artifact")
     resolved = dict(value)
     sub_path = artifact.get("subPath")
-    if sub_path:
+    if sub_path and resolved:
         resolved = _below(resolved, str(tags.substitute(sub_path, environment, allow_unresolved=True)))
     return resolved
 
@@ -265,8 +270,8 @@ def template_outputs(raw: Mapping[str, Any], environment: Environment) -> dict[s
         if not artifact.get("from") and not artifact.get("fromExpression"):
             continue
         resolved = resolve_artifact(artifact, environment)
-        if resolved is None:
-            if artifact.get("optional"):
+        if not resolved:
+            if artifact.get("optional") or resolved is not None:
                 continue
             raise Invalid(
                 f"unable to resolve outputs from scope: {artifact.get('from') or artifact.get('fromExpression')}"

@@ -82,7 +82,7 @@ class Brood(Boundary):
             for parameter in template.parameters(inputs):
                 held[f"inputs.parameters.{parameter['name']}"] = parameter.get("value")
             self._environment = scope.Chain(
-                scope.Siblings(self.prefix, self._visible, self._visible_names), Variables(held), self.machine.variables
+                scope.Siblings(self.prefix, self._visible, self._visible_names), Variables(held), self.machine.variables, scope.Live(self.machine.artifacts)
             )
         return self._environment
 

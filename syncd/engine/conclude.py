@@ -14,6 +14,7 @@ from syncd.base.errors import Invalid
 from syncd.engine import arguments as arguments_
 from syncd.engine.frames import Invocation, Owner
 from syncd.engine.nodes import Node
+from syncd.engine.scope import Chain, Live
 
 if TYPE_CHECKING:
     from syncd.engine.machine import Machine
@@ -64,7 +65,7 @@ class Root(Owner):
             self._conclude(None)
             return
         try:
-            given = arguments_.exit_arguments(hook, machine.variables)
+            given = arguments_.exit_arguments(hook, Chain(machine.variables, Live(machine.artifacts)))
         except Invalid as error:
             machine.end(status.ERROR, f"error in exit template execution : {error}")
             return

@@ -97,6 +97,7 @@ class Machine:
         self.raw_spec = raw_spec
         self.outputs: dict[str, list[Body]] = {}
         self.values: dict[str, object] = {}
+        self.artifacts: dict[str, object] = {}  # workflow.outputs.artifacts.*: only where an artifact is followed
         self.spec: Body = raw_spec
         self.tasks.clear()
         self.waiting.clear()
@@ -398,8 +399,10 @@ class Machine:
                 exported = {k: v for k, v in item.items() if k not in ("globalName", "path")} | {"name": name}
                 held = self.outputs.setdefault(word, [])
                 held[:] = [*(other for other in held if other["name"] != name), exported]
-                value = template.any_string(item.get("value")) if word == "parameters" else exported
-                self.values[f"workflow.outputs.{word}.{name}"] = value
+                if word == "parameters":
+                    self.values[f"workflow.outputs.parameters.{name}"] = template.any_string(item.get("value"))
+                else:
+                    self.artifacts[f"workflow.outputs.artifacts.{name}"] = exported
                 self.set_status(outputs={k: list(v) for k, v in self.outputs.items()})
 
     # -- the workflow's own status -------------------------------------------------------------------------------

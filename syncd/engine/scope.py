@@ -77,6 +77,21 @@ class Chain:
         return dict.fromkeys(name for part in self._parts for name in part.under(prefix))
 
 
+class Live:
+    """An environment over a mapping that goes on changing."""
+
+    __slots__ = ("_values",)
+
+    def __init__(self, values: Mapping[str, object]) -> None:
+        self._values = values
+
+    def lookup(self, name: str) -> object:
+        return self._values.get(name, MISSING)
+
+    def under(self, prefix: str) -> Iterable[str]:
+        return [name for name in self._values if not prefix or name == prefix or name.startswith(prefix + ".")]
+
+
 class TextOnly:
     """An environment without its artifacts: text that names one keeps the tag, and `from` is followed afterwards."""
 
@@ -166,6 +181,12 @@ def properties(sibling: Sibling) -> dict[str, object]:
     if node.host:
         found["hostNodeName"] = node.host
     outputs = node.outputs
+    if node.phase in (status.SUCCEEDED, status.SKIPPED, status.OMITTED):
+        # declared and not put out: an artifact that its reader may do without
+        declared = sibling.declared_outputs()
+        for artifact in declared.get("artifacts") or ():
+            if artifact.get("optional") or node.phase != status.SUCCEEDED:
+                found[f"outputs.artifacts.{artifact['name']}"] = {}
     if outputs is not None:
         found.update(output_values(outputs))
     elif node.phase in (status.SKIPPED, status.OMITTED):

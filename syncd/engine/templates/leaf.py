@@ -62,9 +62,16 @@ class LeafFrame(Frame):
             archive_logs=_flag(
                 (self.template.get("archiveLocation") or {}).get("archiveLogs"), spec.get("archiveLogs")
             ),
-            volumes=list(spec.get("volumes") or ()),
+            volumes=[*(spec.get("volumes") or ()), *self._claims()],
             repository=dict(spec.get("artifactRepositoryRef") or {}),
         )
+
+    def _claims(self) -> list[dict[str, Any]]:
+        """Volumes made for this run by volumeClaimTemplates, named as Argo names their claims."""
+        names = [str((c.get("metadata") or {}).get("name")) for c in self.machine.spec.get("volumeClaimTemplates") or ()]
+        return [
+            {"name": name, "persistentVolumeClaim": {"claimName": f"{self.machine.name}-{name}"}} for name in names
+        ]
 
     def _deadline(self, now: datetime) -> datetime | None:
         """The earliest of the workflow's, the template's timeout and the retry's maxDuration; None where none is set."""
