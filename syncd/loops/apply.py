@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 from syncd.argo import labels
 from syncd.argo.manifest import Body, Key
-from syncd.base.errors import AlreadyExists, Conflict, Defect, NotFound, SyncdError
+from syncd.base.errors import AlreadyExists, Conflict, Defect, NotFound, Refused, SyncdError
 from syncd.cluster import api
 from syncd.cluster.api import Objects, Write, Written
 from syncd.loops.inventory import Records
@@ -109,7 +109,7 @@ async def _unless_ours(objects: Objects, change: Change, written: Written) -> Sy
     theirs = stamp_of(live)
     if mine is not None and theirs is not None and (mine.source, mine.digest) == (theirs.source, theirs.digest):
         return None
-    return written.error
+    return Refused(f"{written.key} is there already and is no run of this; delete it, or rename the one in git")
 
 
 def _batches(changes: Sequence[Change]) -> list[Sequence[Change]]:

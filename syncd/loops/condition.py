@@ -140,6 +140,7 @@ def synced(condition: Condition, report: SyncReport, at: datetime) -> SourceSync
         errors=condition.errors,
         warnings=condition.warnings,
         objects=tuple(condition.objects.items()),
+        offered=condition.offered,
     )
 
 

@@ -62,6 +62,7 @@ class Intake:
         self._decoded: dict[str, tuple[Problem, ...]] = {}  # by file
         self._ignored: dict[str, tuple[tuple[str, str], ...]] = {}
         self._foreign: dict[Key, str] = {}  # templates of others that the source refers to → their versions
+        self._stopping = False
         self.fetched: Fetched | None = None
         self.pending: set[Key] = set()
         self.problems: list[Problem] = []
@@ -83,7 +84,12 @@ class Intake:
         After any other failure the same difference is read again, which changes nothing that is right already.
         """
         fetched = await self._source.fetch(revision, self.fetched)
-        await asyncio.to_thread(self._read, fetched)
+        self._stopping = False
+        try:
+            await asyncio.to_thread(self._read, fetched)
+        except asyncio.CancelledError:
+            self._stopping = True  # the thread cannot be interrupted, but it can be told
+            raise
         self.fetched = dataclasses.replace(fetched, changed={})
         self._judged()
         await self.look_around()
@@ -98,6 +104,8 @@ class Intake:
             self._decoded.pop(path, None)
             self._ignored.pop(path, None)
         for path, data in fetched.changed.items():
+            if self._stopping:
+                return
             decoded = decode.decode(path, data, options)
             changed[path] = decoded.manifests
             if decoded.problems:

@@ -41,6 +41,8 @@ from syncd.plan.desired import Stamp
 from syncd.plan.plan import Change, Plan, Verb
 from syncd.source.api import Revision, Source
 
+__all__ = ["Options", "SyncLoop"]
+
 log = logging.getLogger(__name__)
 
 
@@ -167,7 +169,8 @@ class SyncLoop:
     async def close(self, removed: bool = False) -> None:
         """Let go of the source. removed: it is no longer configured: its series go; its objects stay."""
         for ticket in self._tickets:
-            ticket.cancel()
+            if not ticket.done():
+                ticket.set_result(None)
         await self._source.close()
         if removed:
             self._publish(SourceRemoved(self.name))

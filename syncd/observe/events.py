@@ -43,6 +43,7 @@ class SourceSynced:
     errors: int = 0
     warnings: int = 0
     objects: tuple[tuple[str, int], ...] = ()  # kind → how many the source owns now
+    offered: int = 0  # Workflows and Jobs that can be submitted from it now
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,9 +43,10 @@ async def test_a_first_sync_applies_everything_and_says_so():
     assert (status["offered"], status["ignored"], status["author"]) == (1, 1, "ada")
     assert stage.loop.ignored() == [("ci.yaml", "no apiVersion")]
     (synced,) = stage.of(SourceSynced)
-    assert (synced.result, synced.created, synced.objects) == (
+    assert (synced.result, synced.created, synced.offered, synced.objects) == (
         "applied",
         4,
+        1,
         (("ConfigMap", 1), ("CronWorkflow", 1), ("WorkflowTemplate", 2)),
     )
 

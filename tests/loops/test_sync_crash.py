@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from syncd.argo import labels
+from syncd.cluster.api import Verb
 from tests.loops.sourced import SOURCE, Stage, config_map, cron, template, workflow
 
 BEFORE = {
@@ -109,7 +110,7 @@ async def test_nothing_is_left_behind_when_the_commit_after_the_crash_takes_it_b
         assert left == ["WorkflowTemplate/base", "WorkflowTemplate/caller"], at
 
 
-async def test_a_run_made_before_the_crash_is_adopted_and_a_strangers_is_not():
+async def test_a_run_made_before_the_crash_is_adopted():
     stage = Stage({"hello.yaml": workflow("hello", once=True)})
     await stage.loop.step()
     (name,) = await stage.names("Workflow")
@@ -119,3 +120,19 @@ async def test_a_run_made_before_the_crash_is_adopted_and_a_strangers_is_not():
     assert (report.started, await stage.names("Workflow")) == (1, [name])
     live = await stage.live(*name.split("/"))
     assert live["metadata"]["labels"][labels.OWNER_SOURCE] == SOURCE
+
+
+async def test_a_strangers_workflow_with_the_name_of_a_run_is_not_adopted():
+    stage = Stage({"hello.yaml": workflow("hello", once=True)})
+    await stage.loop.step()
+    (name,) = await stage.names("Workflow")
+    fresh = Stage({"hello.yaml": workflow("hello", once=True)})
+    body = {"kind": "Workflow", "metadata": {"name": name.partition("/")[2]}, "spec": {}}
+    await fresh.by_hand(Verb.CREATE, *name.split("/"), body)
+    report = await fresh.loop.step()
+    assert (report.result, report.reason, report.started) == ("failed", "not-written", 0)
+    (problem,) = fresh.loop.problems()
+    assert (problem.code, problem.place.file) == ("V805", "hello.yaml")
+    await fresh.by_hand(Verb.DELETE, *name.split("/"))
+    assert (await fresh.loop.step()).started == 1
+    assert fresh.loop.problems() == []

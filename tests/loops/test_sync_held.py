@@ -136,6 +136,18 @@ async def test_by_object_a_new_one_that_refers_to_a_broken_one_is_not_made():
     assert await stage.names() == ["ConfigMap/settings"]
 
 
+async def test_by_object_one_that_refers_to_a_broken_one_waits_though_it_is_right_itself():
+    """The template that it calls is as it should be; another field of the object is not."""
+    stage = await stood(atomic=False)
+    spoiled = template("base", "new") + "  bogus: 1\n"
+    stage.source.files |= {"base.yaml": spoiled, "caller.yaml": template("caller", "new", refers="base")}
+    await stage.loop.step()
+    assert {problem.object for problem in stage.loop.problems()} == {"WorkflowTemplate/default/base"}
+    assert stage.store.written == []
+    stage.source.files["base.yaml"] = template("base", "new")
+    assert (await stage.loop.step()).updated == 2
+
+
 async def test_by_object_nothing_is_deleted_while_a_file_cannot_be_read():
     """The object may have moved into that file."""
     stage = await stood(atomic=False)
