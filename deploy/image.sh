@@ -5,7 +5,7 @@ set -eu
 source=${1:?usage: image.sh SOURCE TARGET}
 target=${2:?usage: image.sh SOURCE TARGET}
 python3 -m venv "$target"
-"$target/bin/python" -m pip install --quiet --disable-pip-version-check --no-cache-dir --only-binary :all: setuptools
+"$target/bin/python" -m pip install --quiet --disable-pip-version-check --no-cache-dir --only-binary :all: "setuptools>=77"
 "$target/bin/python" -m pip install --quiet --disable-pip-version-check --no-cache-dir --no-build-isolation \
     --only-binary :all: "$source"
 "$target/bin/python" -m pip uninstall --quiet --yes setuptools pip
