@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from syncd.artifacts import api, http, local, raw, s3
+from syncd.artifacts import api, git, http, local, raw, s3
 from syncd.base.errors import Invalid, Unsupported
 
-KINDS: Final = ("local", "s3", "raw", "http")
+KINDS: Final = ("local", "s3", "raw", "http", "git")
 """In the order in which they are looked for."""
 
 UNSUPPORTED: Final = ("gcs", "azure", "oss", "hdfs", "artifactory", "plugin")
@@ -25,6 +25,7 @@ def table(root: Path) -> dict[str, api.Driver]:
         "s3": s3.S3(),
         "raw": raw.Raw(),
         "http": http.Http(),
+        "git": git.Git(),
     }
 
 

@@ -33,8 +33,8 @@ _BAD: Final = (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, gzip.
 
 
 @dataclass(slots=True)
-class _Budget:
-    """What is left of the caps."""
+class Budget:
+    """What has been used of the caps."""
 
     caps: Caps
     files: int = 0
@@ -68,7 +68,7 @@ def pack(handle: int, name: str, target: Path, archive: Mapping[str, Any] | None
     archive: Argo's `archive` object, None = tar with the default compression. Raises Invalid over the caps, and for
     what is neither file nor folder. Times are kept, owners are not; entries are sorted.
     """
-    budget = _Budget(caps)
+    budget = Budget(caps)
     if archive is not None and archive.get("none") is not None:
         _copy_out(handle, name, target, budget)
         return ""
@@ -101,7 +101,7 @@ def unpack(source: Path, target: Path, archive: Mapping[str, Any] | None, caps: 
     folder = target.with_name(target.name + ".unpacked")
     folder.mkdir(parents=True, mode=0o755)
     try:
-        with _Folder(folder, _Budget(caps)) as into:
+        with Folder(folder, Budget(caps)) as into:
             try:
                 _untar(source, into) if kind == "tar" else _unzip(source, into)
             except _BAD as error:
@@ -123,7 +123,7 @@ def copy_tree(source: Path, target: Path, caps: Caps) -> None:
     """Copy files and folders (links and everything else are left out) into the new folder or file `target`."""
     handle = os.open(source, os.O_PATH | os.O_CLOEXEC)
     try:
-        _copy_out(handle, source.name, target, _Budget(caps))
+        _copy_out(handle, source.name, target, Budget(caps))
     finally:
         os.close(handle)
 
@@ -131,7 +131,7 @@ def copy_tree(source: Path, target: Path, caps: Caps) -> None:
 # --- packing ----------------------------------------------------------------------------------------------------------
 
 
-def _walk(handle: int, name: str, budget: _Budget, depth: int = 0) -> Iterator[_Found]:
+def _walk(handle: int, name: str, budget: Budget, depth: int = 0) -> Iterator[_Found]:
     """The tree below an O_PATH descriptor, folders before what is in them, sorted; fifos and devices are left out."""
     info = os.fstat(handle)
     budget.entry()
@@ -171,7 +171,7 @@ def _walk(handle: int, name: str, budget: _Budget, depth: int = 0) -> Iterator[_
         os.close(fd)
 
 
-def _add(tar: tarfile.TarFile, found: _Found, budget: _Budget) -> None:
+def _add(tar: tarfile.TarFile, found: _Found, budget: Budget) -> None:
     entry = tarfile.TarInfo(found.name)
     entry.mode = stat.S_IMODE(found.info.st_mode) & 0o777
     entry.mtime = int(found.info.st_mtime)
@@ -202,7 +202,7 @@ class _Exactly:
         return data
 
 
-def _zip(handle: int, name: str, target: Path, budget: _Budget) -> None:
+def _zip(handle: int, name: str, target: Path, budget: Budget) -> None:
     with zipfile.ZipFile(target, "x", zipfile.ZIP_DEFLATED) as archive:
         for found in _walk(handle, name, budget):
             if found.link:
@@ -218,7 +218,7 @@ def _zip(handle: int, name: str, target: Path, budget: _Budget) -> None:
                 shutil.copyfileobj(_Exactly(file, found.info.st_size), into, _PIECE)
 
 
-def _copy_out(handle: int, name: str, target: Path, budget: _Budget) -> None:
+def _copy_out(handle: int, name: str, target: Path, budget: Budget) -> None:
     for found in _walk(handle, "", budget):
         path = target / found.name if found.name else target
         if found.link:
@@ -252,16 +252,17 @@ def _kind(source: Path, archive: Mapping[str, Any] | None) -> str:
 
 
 @dataclass(slots=True)
-class _Folder:
-    """The folder that an archive is unpacked into: every path goes through here."""
+class Folder:
+    """An existing folder that a foreign tree is written into: every path goes through here. Use it by `with`, then
+    `finish`. Also how `git` writes a commit."""
 
     path: Path
-    budget: _Budget
+    budget: Budget
     fd: int = -1
     links: list[tuple[str, str]] = field(default_factory=list)
     modes: list[tuple[str, int]] = field(default_factory=list)
 
-    def __enter__(self) -> _Folder:
+    def __enter__(self) -> Folder:
         self.fd = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         return self
 
@@ -341,9 +342,12 @@ class _Folder:
                 raise Invalid(f"illegal link in archive: {name} -> {other}")
             self.file(name, info.st_mode, file, info.st_mtime)
 
-    def link(self, name: str, text: str) -> None:
-        """Remember a symlink; refused where it leads out of the archive."""
+    def link(self, name: str, text: str, free: bool = False) -> None:
+        """Remember a symlink; refused where it leads out. free: kept as it is, for trees that only a step will walk."""
         place = self.parts(name)[:-1]
+        if free and text and "\0" not in text:
+            self.links.append((name, text))
+            return
         if text.startswith("/") or "\0" in text or not text:
             raise Invalid(f"illegal symlink target in archive: {name} -> {text}")
         for part in text.split("/"):
@@ -374,7 +378,7 @@ class _Folder:
                 os.close(parent)
 
 
-def _untar(source: Path, into: _Folder) -> None:
+def _untar(source: Path, into: Folder) -> None:
     with tarfile.open(source, "r|*") as tar:
         for entry in tar:
             into.budget.entry()
@@ -395,7 +399,7 @@ def _untar(source: Path, into: _Folder) -> None:
     into.finish()
 
 
-def _unzip(source: Path, into: _Folder) -> None:
+def _unzip(source: Path, into: Folder) -> None:
     with zipfile.ZipFile(source) as archive:
         for entry in archive.infolist():
             into.budget.entry()
