@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -237,6 +238,12 @@ def test_the_page_lists_every_metric():
     page = describe.markdown()
     for name, metric in METRICS.items():
         assert f"| `{name}` | {metric.type} |" in page
+
+
+def test_the_page_in_the_repository_is_the_one_that_the_catalogue_makes():
+    """When this fails: write `describe.markdown()` to docs/metrics.md."""
+    page = Path(__file__).parents[2] / "docs" / "metrics.md"
+    assert page.read_text() == describe.markdown()
 
 
 def _mentioning(word, made):
