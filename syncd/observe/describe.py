@@ -51,4 +51,4 @@ def _row(name: str, metric: Metric) -> str:
     meaning = metric.help
     if metric.buckets:
         meaning += f" Buckets: {', '.join(f'{bound:g}' for bound in metric.buckets)}."
-    return f"| `{name}` | {metric.type} | {labels} | {metric.cap} | {meaning} |"
+    return f"| `{name}` | {metric.type} | {labels} | {metric.cap if metric.labels else 1} | {meaning} |"
