@@ -32,7 +32,10 @@ def launch(machine: Machine, invocation: Invocation, bound: Body, scope: str) ->
         return
     kind = template.kind(bound)
     frame = _FRAMES.get(kind)
-    if frame is not None:
+    missing = _missing_volume(machine, bound) if frame is LeafFrame else ""
+    if missing:
+        machine.broken(invocation, f"volume '{missing}' not found in workflow spec")
+    elif frame is not None:
         frame(machine, invocation, bound, scope).begin()
     elif kind:
         machine.broken(
@@ -41,3 +44,17 @@ def launch(machine: Machine, invocation: Invocation, bound: Body, scope: str) ->
         )
     else:
         machine.broken(invocation, f"Template '{bound.get('name', '')}' missing specification")
+
+
+def _missing_volume(machine: Machine, bound: Body) -> str:
+    """The first volume that a container mounts and nobody declares; "" = there is none. Source: Argo workflowpod.go."""
+    mounts = [
+        str(mount.get("name"))
+        for container in (bound.get("container"), bound.get("script"), *(bound.get("initContainers") or ()))
+        for mount in (container or {}).get("volumeMounts") or ()
+    ]
+    if not mounts:
+        return ""
+    known = {str(v.get("name")) for v in (*(machine.spec.get("volumes") or ()), *(bound.get("volumes") or ()))}
+    known |= {str((c.get("metadata") or {}).get("name")) for c in machine.spec.get("volumeClaimTemplates") or ()}
+    return next((name for name in mounts if name not in known), "")

@@ -29,6 +29,7 @@ class Task(Child):
     missing: int = 0
     branch: str = ""
     refused: bool = False
+    needed: bool = False  # a target, or something that a target depends on
 
 
 class DagFrame(Brood):
@@ -89,7 +90,9 @@ class DagFrame(Brood):
             if name not in wanted:
                 wanted.add(name)
                 agenda.extend(self.children[name].logic.dependencies)
-        return [task for task in self.children.values() if task.name in wanted]
+        for name in wanted:
+            self.children[name].needed = True
+        return [task for task in self.children.values() if task.needed]
 
     # -- deciding ------------------------------------------------------------------------------------------------
 
@@ -185,14 +188,14 @@ class DagFrame(Brood):
         self._open -= 1
         if task.items is not None and task.node is not None:
             self._end_group(task)
-        if task.refused:
-            self._fast_failed = FAIL_FAST if self.room.closed == FAIL_FAST else self._fast_failed
-        else:
+        if self.room.closed == FAIL_FAST:
+            self._fast_failed = FAIL_FAST
+        if not task.refused:
             task.settled = True
             task.branch = self._branch_of(task)
             for dependant in task.dependants:
                 dependant.missing -= 1
-                if dependant.missing == 0:
+                if dependant.missing == 0 and dependant.needed:
                     self.machine.post(lambda t=dependant: self._decide(t))  # type: ignore[misc]
         self.machine.post(self._assess)
 

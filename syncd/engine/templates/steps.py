@@ -118,7 +118,7 @@ class StepsFrame(Brood):
         if self._broken:
             self._end_group(status.ERROR, self._broken)
             return
-        if self._refused:
+        if self._refused or self.room.closed == FAIL_FAST:
             self._end_group(status.FAILED, FAIL_FAST)
             return
         for child in self._current:
