@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import json
 import logging
 import os
@@ -22,19 +23,22 @@ from typing import Any, TextIO
 from syncd import __version__
 from syncd.app import parts as making
 from syncd.app.real import SystemClock, SystemRandom, state_directory
-from syncd.base import yamltext
+from syncd.argo import labels, selectors, status
 from syncd.base.clock import rfc3339
 from syncd.base.errors import ConfigError, SyncdError
+from syncd.cluster.archive import finished_at
 from syncd.cluster.embedded.store import EmbeddedStore, open_store
-from syncd.config.model import Atomic, Config, Workflows
+from syncd.config.model import Config
 from syncd.config.model import Source as SourceConfig
-from syncd.loops.sync import Options, SyncLoop
+from syncd.loops import inventory, terms
+from syncd.loops.run import origin_of
+from syncd.loops.sync import SyncLoop
 from syncd.observe import journal
 from syncd.observe.words import Words
 from syncd.server import auth, tokens
 from syncd.server.application import build as make_application
 from syncd.server.application import start as start_server
-from syncd.source import decode, opening
+from syncd.source import opening
 from syncd.validate.profile import Profile
 from syncd.validate.workspace import Workspace
 
@@ -80,11 +84,32 @@ class Daemon:
         runner.start("collect", parts.collect.run)
         if config.schedule.enabled:
             runner.start("fire", parts.fire.run)
+        await self._remember(parts)
+        retired = await self._retired(config)
         for source in config.sources:
-            self._start_source(source, config)
+            self._start_source(source, config, retired)
 
-    def _start_source(self, source: SourceConfig, config: Config) -> None:
-        loop = sync_loop(self.parts, source, config)
+    async def _retired(self, config: Config) -> frozenset[str]:
+        """Sources that own objects and are configured no longer."""
+        return frozenset(await inventory.sources(self.parts.store)) - {source.name for source in config.sources}
+
+    @staticmethod
+    async def _remember(parts: making.Parts) -> None:
+        """The last success of what ran before this start, for the metrics."""
+        succeeded = selectors.parse(f"{labels.PHASE}={status.SUCCEEDED}")
+        after = ""
+        while True:
+            page = await parts.store.list(labels.WORKFLOW, selector=succeeded, limit=500, after=after)
+            for body in page.items:
+                ended = finished_at(body.get("status"))
+                if ended is not None:
+                    parts.metrics.remember_success(body["metadata"]["namespace"], origin_of(body), ended)
+            if not page.after:
+                return
+            after = page.after
+
+    def _start_source(self, source: SourceConfig, config: Config, retired: frozenset[str]) -> None:
+        loop = sync_loop(self.parts, source, config, retired)
         self.parts.sources.loops[source.name] = loop
         self.parts.runner.start(f"sync {source.name}", loop.run, rest=loop.rest)
 
@@ -107,7 +132,7 @@ class Daemon:
             await loop.close(removed=name in gone)
         self.parts.config = replace(old, sources=new.sources)
         for name in (*changed, *fresh):
-            self._start_source(after[name], new)
+            self._start_source(after[name], new, await self._retired(new))
         stale = [name for name in Config.__slots__ if name != "sources" and getattr(old, name) != getattr(new, name)]
         told = {"removed": gone, "changed": changed, "added": fresh, "restart": stale}
         log.info("configuration read again: %s", json.dumps(told))
@@ -143,35 +168,17 @@ def doors_of(state: Path, config: Config, clock: SystemClock) -> auth.Doors:
     return auth.Doors(credentials, clock, hosts=config.listen.allowed_hosts, configured=bool(config.listen.tokens_file))
 
 
-def sync_loop(parts: making.Parts, source: SourceConfig, config: Config) -> SyncLoop:
-    """The loop of one source."""
-    limits = config.limits
-    options = Options(
-        decode=decode.Options(
-            namespace=source.namespace,
-            secrets=source.secrets,
-            source=source.name,
-            kinds=frozenset(source.kinds) if source.kinds else None,
-            namespaces=frozenset(source.namespaces) if source.namespaces else None,
-            limits=yamltext.Limits(
-                size_bytes=limits.file_bytes, documents=limits.documents, nodes=limits.nodes, depth=limits.depth
-            ),
-        ),
-        interval=source.interval,
-        drift_interval=config.drift_interval,
-        atomic=source.atomic is Atomic.SOURCE,
-        run_all=source.workflows is Workflows.RUN,
-        prune=source.prune.enabled,
-        max_delete_fraction=source.prune.max_delete_fraction,
-        suspended=source.suspend,
-    )
-    workspace = Workspace(Profile(workflow_defaults=dict(config.workflow_defaults) or None))
+def sync_loop(parts: making.Parts, source: SourceConfig, config: Config, retired: frozenset[str]) -> SyncLoop:
+    """The loop of one source. retired: sources that are no longer configured; their objects may be taken over."""
     opened = opening.opened(source, parts.state, config.limits)
+    workspace = Workspace(Profile(workflow_defaults=dict(config.workflow_defaults) or None))
+    options = terms.options(source, config, retired)
     return SyncLoop(opened, parts.store, parts.clock, parts.random, parts.bus.publish, options, workspace)
 
 
 def serve(config: Config, *, words: bool, reread: Reread | None = None, config_file: Path | None = None) -> int:
     """Run until SIGTERM or SIGINT; answers the exit code. words: speak to a person on stdout, else log."""
+    gc.set_threshold(100_000, 50, 1000)  # a source of ten thousand manifests is mostly live: looking through it is dear
     state = state_directory(config.state)
     journal.configure(sys.stderr, level=str(config.log.level), form=str(config.log.format))
     try:

@@ -75,6 +75,7 @@ def _synced(event: events.SourceSynced) -> str:
             (event.updated, "updated"),
             (event.deleted, "deleted"),
             (event.unchanged, "unchanged"),
+            (event.offered, "to submit"),
         )
         if count
     ]
