@@ -26,7 +26,7 @@ from syncd.base.problems import Problem
 from syncd.cluster.embedded.store import EmbeddedStore
 from syncd.config.model import Config, Runtime
 from syncd.cron import due, explain
-from syncd.execute import etc, sandbox
+from syncd.execute import container, etc, sandbox
 from syncd.execute.logfiles import LogFiles
 from syncd.execute.perform import Performer
 from syncd.execute.runtime import DEFAULT_PATH
@@ -212,10 +212,8 @@ def _runtimes(state: Path, config: Config) -> tuple[dict[str, StepRuntime], str]
     faults: list[str] = []
     if config.runtime in (Runtime.AUTO, Runtime.CONTAINER):
         try:
-            from syncd.execute import container
-
             found["container"] = container.prove(config.container.engine)
-        except (Unsupported, ImportError) as error:
+        except Unsupported as error:
             if config.runtime is Runtime.CONTAINER:
                 raise
             faults.append(str(error))

@@ -17,9 +17,9 @@ from syncd.base.clock import Clock, Random, rfc3339
 from syncd.base.errors import AlreadyExists, Conflict, Invalid, NotFound
 from syncd.base.problems import Problem, has_errors
 from syncd.cluster.api import Store, Verb, Write
+from syncd.loops import inventory
 from syncd.loops.collect import CollectLoop
 from syncd.loops.run import RunLoop
-from syncd.plan import settle
 
 _TRIES = 5
 _KEPT_LABELS = frozenset(
@@ -144,24 +144,21 @@ class Submitter:
 
     async def _offered(self, key: Key) -> Body:
         """A Workflow or Job of a source."""
-        for record in await self._store.inventories():
-            if not settle.is_head(record):
-                continue
-            source = settle.source_of(record)
-            shard = await self._store.inventory(settle.shard_name(source, key))
-            offer = settle.offer_in(shard, key) if shard is not None else None
-            if offer is None:
-                continue
-            body = deepcopy(offer)
-            metadata = body["metadata"]
-            annotations = dict(metadata.get("annotations") or {})
-            if key.kind == labels.JOB:
-                body = jobs.workflow_from_job(body)
-                body["metadata"]["annotations"] = annotations
-            name = body["metadata"].pop("name", "") or key.name
-            body["metadata"]["generateName"] = f"{name.rstrip('-')}-"
-            return body
-        raise NotFound(f"no source offers {key.kind} {key.name!r} in namespace {key.namespace!r}; see `syncd status`")
+        found = await inventory.offered(self._store, key)
+        if found is None:
+            known = [str(offer) for _, offer in await inventory.offers(self._store)]
+            raise NotFound(f"no source offers {key}; offered: {', '.join(known[:20]) or 'nothing'}")
+        source, offer = found
+        body = deepcopy(offer)
+        if key.kind == labels.JOB:
+            annotations = dict(body["metadata"].get("annotations") or {})
+            body = jobs.workflow_from_job(body)
+            body["metadata"]["annotations"] = annotations
+        metadata = body["metadata"]
+        metadata["labels"] = {**(metadata.get("labels") or {}), labels.OWNER_SOURCE: source}
+        name = metadata.pop("name", "") or key.name
+        metadata["generateName"] = f"{name.rstrip('-')}-"
+        return body
 
     async def operate(self, key: Key, verb: str, arguments: Mapping[str, Any], *, by: str) -> Body:
         """Journalled by the run loop; what Argo keeps in the spec is kept there too, for clients to see."""
