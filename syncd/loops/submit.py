@@ -31,6 +31,16 @@ Lint = Callable[[Body, bool], "Any"]
 """(object, as a submission) → awaitable problems."""
 
 
+_SPEC_AFTER: dict[str, Body] = {
+    "suspend": {"suspend": True},
+    "resume": {"suspend": None},
+    "stop": {"shutdown": "Stop"},
+    "terminate": {"shutdown": "Terminate"},
+    "retry": {"shutdown": None, "suspend": None},
+}
+"""What Argo keeps in the spec of an operation, for clients to see; None removes a field."""
+
+
 class Submitter:
     """Implements `server.api.Runs`."""
 
@@ -166,17 +176,7 @@ class Submitter:
         if verb == "set" and isinstance(given.get("outputParameters"), str):
             raise Invalid("outputParameters must be a mapping of names to values")
         await self._runs.operate(key, verb, given, by=by)
-        spec: Body | None = None
-        if not given.get("nodeFieldSelector"):
-            spec = {
-                "suspend": {"suspend": True},
-                "resume": {"suspend": None},
-                "stop": {"shutdown": "Stop"},
-                "terminate": {"shutdown": "Terminate"},
-                "retry": {"shutdown": None, "suspend": None},
-            }.get(verb)
-        elif verb == "retry":
-            spec = {"shutdown": None, "suspend": None}
+        spec = None if given.get("nodeFieldSelector") and verb != "retry" else _SPEC_AFTER.get(verb)
         if spec is not None:
             await self._store.write([Write(Verb.PATCH, key, {"spec": spec})])
         return await self._store.get(key)
