@@ -94,7 +94,8 @@ async def relay(request: web.Request, source: AsyncIterator[Any]) -> web.StreamR
             if not events:
                 error = {"grpc_code": said["code"], "http_code": status, "message": said["message"]}
                 await write(request, response, _line({"error": error}, events), pace.patience_seconds)
-        await response.write_eof()
+        with contextlib.suppress(ConnectionResetError):  # the client has what it wanted, and is gone
+            await response.write_eof()
         return response
     finally:
         for task in tasks:
