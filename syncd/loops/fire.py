@@ -150,7 +150,9 @@ class FireLoop:
         if wake_at is not None:
             seconds = min(seconds, max(0.0, (wake_at - self._clock.now()).total_seconds()))
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._news.wait(), seconds)
+            # not wait_for: before Python 3.12 it forgets a cancellation that comes together with the news
+            async with asyncio.timeout(seconds):
+                await self._news.wait()
 
     async def _pages(self, kind: str, selector: Selector | None) -> AsyncIterator[Page]:
         after = ""

@@ -228,7 +228,9 @@ class RunLoop:
         if self._timers:
             timeout = min(timeout, max(0.0, (self._timers[0][0] - self._clock.now()).total_seconds()))
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._wake.wait(), timeout)
+            # not wait_for: before Python 3.12 it forgets a cancellation that comes together with the wake
+            async with asyncio.timeout(timeout):
+                await self._wake.wait()
         self._wake.clear()
 
     async def recover(self) -> str:
