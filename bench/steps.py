@@ -110,7 +110,7 @@ class _Bare:
     def seconds(self, count: int) -> float:
         """How long `count` of them take."""
         begun = time.perf_counter()
-        running = set()
+        running: set[int] = set()
         for number in range(count):
             if number >= PARALLELISM:
                 running.discard(_ended(running))

@@ -40,9 +40,7 @@ async def _measure(
     folder: Path, repository: Repository, clone: Path, count: int, polls: int, changes: int
 ) -> list[Measured]:
     source = SourceConfig(name="bench", url=repository.url)
-    config = Config(
-        state=str(folder / "state"), runtime=Runtime.SANDBOX, sources=(source,), drift_interval=_PATIENCE
-    )
+    config = Config(state=str(folder / "state"), runtime=Runtime.SANDBOX, sources=(source,), drift_interval=_PATIENCE)
     async with made(folder / "state", config, act=False) as parts:
         loop = daemon.sync_loop(parts, source, config)
         begun = time.perf_counter()
