@@ -87,12 +87,15 @@ def pack(handle: int, name: str, target: Path, archive: Mapping[str, Any] | None
     return ".tgz"
 
 
-def unpack(source: Path, target: Path, archive: Mapping[str, Any] | None, caps: Caps) -> None:
+def unpack(
+    source: Path, target: Path, archive: Mapping[str, Any] | None, caps: Caps, *, any_link: bool = False
+) -> None:
     """Make `target` of the downloaded `source`, which is gone afterwards.
 
     archive as for `pack`; None = a gzipped tar is unpacked, anything else (a zip, too: as Argo) stays as it is.
     Of an archive with one top entry, that entry becomes `target`. Raises Invalid for an archive that is broken, too
-    large, or reaches out of its folder; nothing is left at `target` then.
+    large, or reaches out of its folder; nothing is left at `target` then. any_link: links are kept wherever they lead,
+    and what is neither file nor folder is left out: for what only a step, or `pack`, will look at.
     """
     kind = _kind(source, archive)
     if not kind:
@@ -103,7 +106,7 @@ def unpack(source: Path, target: Path, archive: Mapping[str, Any] | None, caps: 
     try:
         with Folder(folder, Budget(caps)) as into:
             try:
-                _untar(source, into) if kind == "tar" else _unzip(source, into)
+                _untar(source, into, any_link) if kind == "tar" else _unzip(source, into)
             except _BAD as error:
                 raise Invalid(f"artifact is not a readable {kind} archive: {error}") from error
         entries = list(folder.iterdir())
@@ -378,7 +381,7 @@ class Folder:
                 os.close(parent)
 
 
-def _untar(source: Path, into: Folder) -> None:
+def _untar(source: Path, into: Folder, any_link: bool) -> None:
     with tarfile.open(source, "r|*") as tar:
         for entry in tar:
             into.budget.entry()
@@ -391,10 +394,10 @@ def _untar(source: Path, into: Folder) -> None:
                 assert data is not None
                 into.file(entry.name, entry.mode, data, entry.mtime)
             elif entry.issym():
-                into.link(entry.name, entry.linkname)
+                into.link(entry.name, entry.linkname, free=any_link)
             elif entry.islnk():
                 into.hard_link(entry.name, entry.linkname)
-            else:
+            elif not any_link:
                 raise Invalid(f"archive holds {entry.name}, which is neither file, folder nor link")
     into.finish()
 

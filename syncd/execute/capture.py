@@ -10,16 +10,20 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+from syncd.artifacts import pack
+from syncd.artifacts.api import Caps
 from syncd.artifacts.repository import Repository
 from syncd.artifacts.store import Artifacts
 from syncd.base.errors import NotFound, SyncdError
 from syncd.engine.actions import StartTask
 from syncd.execute import inside, runtime, staging
+from syncd.execute.folder import Slot
 from syncd.execute.inside import Tree
 
 T = TypeVar("T")
@@ -90,6 +94,23 @@ def capture(
     if saved:
         outputs["artifacts"] = saved
     return Captured(outputs, "; ".join(faults))
+
+
+def fetch(task: StartTask, found: staging.Layout, source: runtime.Runtime, slot: Slot) -> None:
+    """Bring output files of an ended container to where a sandbox would have left them, below the task's root.
+
+    What cannot be fetched is missing later, and said then.
+    """
+    assert found.root is not None
+    view = staging.tree(found)
+    for number, path in enumerate(staging.fetched_paths(task, found)):
+        archive, arrived = found.folder / f"fetched-{number}.tar", found.folder / f"fetched-{number}"
+        inside.remove(arrived)
+        with suppress(SyncdError):
+            if source.export(slot, path, archive):
+                pack.unpack(archive, arrived, {"tar": {}}, Caps(), any_link=True)
+                inside.place(view, path, arrived)
+        archive.unlink(missing_ok=True)
 
 
 def _parameter(parameter: dict[str, Any], views: list[Tree], cap: int, faults: list[str]) -> dict[str, Any]:

@@ -282,7 +282,8 @@ class Performer:
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
             saved = orjson.loads((job.folder / "stopped").read_bytes())
             job.stopped, grace = job.stopped or str(saved["reason"]), float(saved["grace"])
-        found = staging.layout(task, job.folder, self._shelf(task), self._etc)
+        job.runtime = await asyncio.to_thread(self._runtime_of, Slot(job.folder, staging.MAIN))
+        found = staging.layout(task, job.folder, self._shelf(task), None if job.runtime.slow else self._etc)
         job.progress_path = found.progress
         lookup = await self._lookup(task)
         own: Repository | None = None
@@ -293,7 +294,8 @@ class Performer:
             name = staging.MAIN if label == staging.MAIN else str(container.get("name") or label)
             job.slot = Slot(job.folder, label)
             job.log = self._logs / task.run_uid / task.pod_name / f"{name if staging.is_safe(name) else label}.log"
-            state = await asyncio.to_thread(job.slot.examine, self._boot)
+            job.runtime = await asyncio.to_thread(self._runtime_of, job.slot)
+            state = await asyncio.to_thread(job.runtime.examine, job.slot, self._boot)
             if state is State.FRESH:
                 if not brought:
                     await asyncio.to_thread(
@@ -319,6 +321,8 @@ class Performer:
         if own is None:
             self._conclude(job, ended, at)
             return
+        if job.runtime.slow:
+            await asyncio.to_thread(capture.fetch, task, found, job.runtime, job.slot)
         captured = await asyncio.to_thread(
             capture.capture,
             task,
@@ -337,6 +341,12 @@ class Performer:
         finished = TaskFinished(task.task_id, at, phase, message, ended.code, job.started_at, captured.outputs)
         self._finish(job, finished)
 
+    def _runtime_of(self, slot: Slot) -> Runtime:
+        """The runtime that a container was started by; the default where it was not."""
+        record = slot.record()
+        name = record.runtime if record is not None else ""
+        return next((r for r in self._runtimes.values() if r.name == name), self._default)
+
     async def _run(self, job: _Job, launch: Launch) -> tuple[Ended, datetime]:
         """Start a container and wait for its end."""
         self._spawn(job, launch)
@@ -346,7 +356,7 @@ class Performer:
         job.pid = None
         ended = await self._ended(job, code)
         if ended is None:
-            if job.slot.held():
+            if await asyncio.to_thread(job.runtime.alive, job.slot):
                 return await self._adopt(job, State.ALIVE)
             ended = Ended(None, verdict.LOST)
         at = self._clock.now()
@@ -358,7 +368,6 @@ class Performer:
         record = await asyncio.to_thread(job.slot.record)
         if record is not None:
             job.started_at = job.started_at or record.at
-            job.runtime = self._runtimes.get(record.runtime, job.runtime)
         if state is State.ALIVE:
             if job.slot.label == staging.MAIN:
                 self._started(job, job.started_at or self._clock.now())
@@ -376,7 +385,14 @@ class Performer:
 
     async def _wait_adopted(self, job: _Job) -> None:
         """Until its exit code is written, or nothing of it is alive any more."""
-        while job.slot.held() and job.slot.status().exit_code is None:
+        if job.runtime.slow:
+            while await asyncio.to_thread(job.runtime.alive, job.slot):  # noqa: ASYNC110 - another program's event
+                await asyncio.sleep(self._options.sample_seconds)
+                over = -(staging.deadline_seconds(job.task, self._clock.now()) or 0.0)
+                if over > self._options.kill_after_seconds:
+                    await asyncio.to_thread(job.runtime.signal, job.slot, signal.SIGKILL)
+            return
+        while job.runtime.alive(job.slot):
             pid = job.runtime.watched(job.slot)
             if pid is None:
                 await asyncio.sleep(self._options.poll_seconds)

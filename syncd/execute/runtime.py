@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
-from syncd.execute.folder import Slot
+from syncd.execute.folder import Slot, State
 
 DEFAULT_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -40,7 +40,9 @@ class Overlay:
 class Launch:
     """One container, ready to run.
 
-    argv: may be empty only where the runtime knows the image's entrypoint; workdir: "" = the runtime's default;
+    argv: may be empty only where the runtime knows the image's entrypoint; own_command: its first word is the template's
+    `command`, not an argument of that entrypoint; own_variables: names that the template sets; placed: paths inside of
+    input artifacts, which lie below `root`; workdir: "" = the runtime's default;
     root: the folder that becomes `/` of a sandbox (outputs are read from it later), None = an empty one in memory;
     tmp: the folder that becomes /tmp where `root` is None;
     overlays: system folders (`/usr`) that this container may write to, with the place of what it writes;
@@ -58,6 +60,9 @@ class Launch:
     root: Path | None = None
     binds: tuple[Bind, ...] = ()
     overlays: tuple[Overlay, ...] = ()
+    placed: tuple[str, ...] = ()
+    own_command: bool = True
+    own_variables: frozenset[str] = frozenset()
     limit_seconds: float | None = None
     kill_after_seconds: float = 10.0
 
@@ -93,6 +98,12 @@ class Runtime(Protocol):
     def process_environment(self, launch: Launch) -> Mapping[str, str]:
         """The environment of what is spawned."""
 
+    def examine(self, slot: Slot, boot: str) -> State:
+        """What became of a container that an earlier daemon may have started. boot: id of the present boot."""
+
+    def alive(self, slot: Slot) -> bool:
+        """Whether its command may still run."""
+
     def ended(self, slot: Slot, code: int | None, log: Path) -> Ended | None:
         """How it ended. code: of the spawned process, None = it was not our child. None: it is not known (lost)."""
 
@@ -107,6 +118,9 @@ class Runtime(Protocol):
 
     def sweep(self, slot: Slot) -> None:
         """The command has ended: end what it left behind."""
+
+    def export(self, slot: Slot, path: str, archive: Path) -> bool:
+        """Write what lies at `path` of an ended container as a tar; False: nothing does, or it is in our folders as it is."""
 
     def clean(self, slot: Slot) -> None:
         """The task is forgotten: drop what the engine keeps of it."""

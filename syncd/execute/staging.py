@@ -47,12 +47,16 @@ class Layout:
     places: Mapping[str, Path]
     root: Path | None
     overlays: tuple[Overlay, ...]
-    etc: Path
+    etc: Path | None
 
     @property
     def tmp(self) -> Path:
         """What is /tmp inside."""
         return (self.root or self.folder) / "tmp"
+
+    def real(self, path: str) -> str:
+        """A path inside, with the links of the system's own folders followed."""
+        return path if self.etc is None else resolve_links(path)
 
     @property
     def progress(self) -> Path:
@@ -121,8 +125,11 @@ def is_light(task: StartTask) -> bool:
     return not any("valueFrom" in item for item in container.get("env") or ())
 
 
-def layout(task: StartTask, folder: Path, shelf: volumes.Shelf, etc_folder: Path) -> Layout:
-    """Where everything of the task lies. Writes nothing. Raises Invalid, Unsupported."""
+def layout(task: StartTask, folder: Path, shelf: volumes.Shelf, etc_folder: Path | None) -> Layout:
+    """Where everything of the task lies. Writes nothing. Raises Invalid, Unsupported.
+
+    etc_folder: the made-up /etc; None = the system inside is an image's, not this machine's.
+    """
     main = main_container(task)
     if task.template.get("sidecars"):
         names = ", ".join(str(s.get("name")) for s in task.template["sidecars"])
@@ -143,9 +150,9 @@ def layout(task: StartTask, folder: Path, shelf: volumes.Shelf, etc_folder: Path
         if _below(path, _CLOSED):
             raise Invalid(f"path {path} is the kernel's; choose another path")
     overlays: list[Overlay] = []
-    for target in _SYSTEM:
+    for target in _SYSTEM if etc_folder is not None else ():
         if any(_below(resolve_links(path), (target,)) and not _below(path, mounted) for path in paths):
-            lower = etc_folder if target == "/etc" else Path(target)
+            lower = Path(target) if target != "/etc" else etc_folder or Path(target)
             name = target[1:]
             overlays.append(Overlay(target, lower, folder / f"{name}.upper", folder / f"{name}.work"))
     return Layout(folder, tuple(containers), places, folder / "root" if paths else None, tuple(overlays), etc_folder)
@@ -166,7 +173,7 @@ def resolve_links(path: str) -> str:
 
 def tree(found: Layout, upper: bool = True) -> Tree:
     """The step's files as `main` sees them. upper: of overlays what the step wrote, else what was there before."""
-    mounts: dict[str, Path] = {"/usr": Path("/usr"), "/etc": found.etc}
+    mounts: dict[str, Path] = {} if found.etc is None else {"/usr": Path("/usr"), "/etc": found.etc}
     for overlay in found.overlays:
         mounts[overlay.target] = overlay.upper if upper else overlay.lower
     for bind in volumes.binds(dict(found.containers)[MAIN], found.places):
@@ -194,7 +201,7 @@ def prepare(
     if view is None:
         return
     for path in _output_paths(task):
-        parent = resolve_links(path).rpartition("/")[0]
+        parent = found.real(path).rpartition("/")[0]
         os.close(inside.make_folder(view, parent or "/"))
     if bring_artifacts:
         for artifact in (task.template.get("inputs") or {}).get("artifacts") or ():
@@ -215,7 +222,7 @@ def _bring(
     inside.remove(arrived)
     if not artifacts.load(artifact, arrived, task.namespace, own):
         return
-    path = resolve_links(inside.normal(str(artifact["path"])))
+    path = found.real(inside.normal(str(artifact["path"])))
     inside.place(view, path, arrived)
 
 
@@ -271,6 +278,9 @@ def launch(
         root=root,
         binds=binds,
         overlays=overlays,
+        placed=tuple(_input_paths(task)) if label == MAIN else (),
+        own_command=bool(container.get("command")),
+        own_variables=frozenset(variables) - frozenset(base),
         limit_seconds=remaining_seconds,
         kill_after_seconds=kill_after_seconds,
     )
@@ -300,6 +310,12 @@ def config_maps(task: StartTask) -> set[str]:
             if reference := source.get("configMapRef"):
                 names.add(str(reference.get("name", "")))
     return names
+
+
+def fetched_paths(task: StartTask, found: Layout) -> list[str]:
+    """Output paths that lie in the container's own files, not in a volume or an input artifact."""
+    shared = [*(bind.target for bind in volumes.binds(dict(found.containers)[MAIN], found.places)), *_input_paths(task)]
+    return [path for path in dict.fromkeys(_output_paths(task)) if not _below(path, shared)]
 
 
 def key_variables(task: StartTask) -> dict[str, str]:

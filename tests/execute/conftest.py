@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +17,7 @@ from syncd.engine.actions import StartTask
 from syncd.engine.observations import TaskFinished, TaskProgress, TaskStarted
 from syncd.execute import etc, logfiles, perform, sandbox, secrets
 from syncd.execute.perform import Options, Performer
+from syncd.execute.runtime import Runtime
 
 
 class WallClock:
@@ -46,6 +46,8 @@ class House:
 
     def __post_init__(self) -> None:
         self._changed = asyncio.Event()
+        self.runtimes: dict[str, Runtime] = {"sandbox": self.sandbox}
+        self.default = "sandbox"
         self._numbers = itertools.count(1)
         self.performer = self.again()
 
@@ -60,8 +62,8 @@ class House:
         self.logs = logfiles.LogFiles(self.state / "logs", lambda: secrets.Mask(directory.values()), 0.01)
         return perform.Performer(
             state=self.state,
-            runtimes={"sandbox": self.sandbox},
-            default="sandbox",
+            runtimes=self.runtimes,
+            default=self.default,
             artifacts=self.artifacts,
             secrets=directory,
             config_map=self.config_map,
