@@ -67,7 +67,7 @@ class Daemon:
         parts = self.parts
         config = parts.config
         doors = doors_of(self.state, config, parts.clock)
-        services = making.services(parts, reload=self.reload)
+        services = making.services(parts, reload=self.reload, address=lambda: self.url)
         application = make_application(services, doors)
         self._listener = await start_server(application, config.listen.host, config.listen.port)
         host, port = self._listener.addresses[0][:2]

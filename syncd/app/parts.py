@@ -9,7 +9,7 @@ import asyncio
 import logging
 import os
 import shutil
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -21,7 +21,7 @@ from syncd.app.real import SystemClock, SystemRandom
 from syncd.argo import crons, labels
 from syncd.argo.manifest import Body, Key, Manifest, Origin, key_of
 from syncd.artifacts.store import Artifacts
-from syncd.base.errors import ConfigError, Conflict, NotFound, SyncdError, Unsupported
+from syncd.base.errors import ConfigError, Conflict, NotFound, SyncdError, Unreachable, Unsupported
 from syncd.base.problems import Problem
 from syncd.cluster.embedded.store import EmbeddedStore
 from syncd.config.model import Config, Runtime
@@ -118,6 +118,8 @@ def make(state: Path, config: Config, store: EmbeddedStore, *, act: bool) -> Par
     board = SourceBoard()
 
     async def terminate(key: Key) -> None:
+        if not runs.ready:  # what is not taken up yet must not be taken up here: its tasks would be forgotten
+            raise Unreachable("unfinished runs are being taken up")
         with suppress(NotFound, Conflict):  # a replaced run that is gone or has ended needs no ending
             await runs.operate(key, "terminate", {}, by="cron")
 
@@ -171,7 +173,7 @@ def make(state: Path, config: Config, store: EmbeddedStore, *, act: bool) -> Par
     return parts
 
 
-def services(parts: Parts, *, reload: Any, address: str = "") -> Services:
+def services(parts: Parts, *, reload: Any, address: Callable[[], str] = str) -> Services:
     """What the server's routes may reach."""
     lints = Lints(parts.store, parts.config)
 
@@ -183,7 +185,7 @@ def services(parts: Parts, *, reload: Any, address: str = "") -> Services:
             "mode": "embedded",
             "state": str(parts.state),
             "runtime": parts.runtime,
-            "address": address,
+            "address": address(),
             "unfinished": parts.runs.unfinished,
             "complaints": parts.runner.complaints(),
         }
@@ -375,7 +377,7 @@ class SourceBoard:
     def revision_of(self, source: str) -> str:
         """The revision in force of a source; "" for one that is not known."""
         loop = self.loops.get(source)
-        return str(loop.status().get("appliedRevision") or "") if loop is not None else ""
+        return str(loop.status().get("applied") or "") if loop is not None else ""
 
 
 class Bytes:
