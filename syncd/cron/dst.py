@@ -5,22 +5,21 @@
     once             a skipped local time fires when the clocks have moved, one shown twice fires the first time only
 
 Schedules that run in every hour go by elapsed time and are left alone, as Debian's cron does: suppressing the second
-02:xx of an every-ten-minutes job would leave a hole of an hour. Called by `schedule`.
+02:xx of an every-ten-minutes job would leave a hole of an hour. Called by `schedule`, where the clocks change near by,
+and by `explain`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
 from syncd.base.errors import Invalid
 from syncd.cron import civil, search
-from syncd.cron.civil import Zone
+from syncd.cron.civil import Change, Zone
 from syncd.cron.grammar import Fields
 
 _ALL_HOURS: Final = (1 << 24) - 1
-_PROBE: Final = 6 * 3600  # no zone changes its clocks back and forth within so short a time
 
 
 class Policy(StrEnum):
@@ -54,65 +53,24 @@ def following(rule: Fields, zone: Zone, after: int, policy: Policy) -> int | Non
 
 
 def repeated(zone: Zone, moment: int) -> bool:
-    """Whether the wall clock shows at `moment` what it has shown shortly before."""
-    before, now = zone.offset(moment - _PROBE), zone.offset(moment)
-    if before <= now:
-        return False
-    change = change_between(zone, moment - _PROBE, moment)
-    return moment < change + (before - now)
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """A change of the clocks: seconds since 1970, offsets before and after in seconds."""
-
-    at: int
-    old: int
-    new: int
+    """Whether the wall clock shows at `moment` what it has shown within the day before."""
+    return any(moment < change.at + change.old - change.new for change in zone.changes(moment - civil.DAY, moment))
 
 
 def effects(rule: Fields, zone: Zone, after: int, until: int) -> list[Change]:
     """The changes of the clocks in (after, until) that skip or repeat a local time which `rule` names."""
-    found: list[Change] = []
-    if zone.rules is None or rule.hours == _ALL_HOURS:
-        return found
-    low = after
-    while low < until:
-        high = min(until, low + civil.DAY)
-        old, new = zone.offset(low), zone.offset(high)
-        if old != new:
-            change = change_between(zone, low, high)
-            shown = (change + min(old, new), change + max(old, new))
-            if _asks_within(rule, *shown):
-                found.append(Change(change, old, new))
-        low = high
-    return found
-
-
-def change_between(zone: Zone, low: int, high: int) -> int:
-    """The first moment of the new offset, given that the offsets at `low` and `high` differ."""
-    old = zone.offset(low)
-    while high - low > 1:
-        middle = (low + high) // 2
-        if zone.offset(middle) == old:
-            low = middle
-        else:
-            high = middle
-    return high
+    if rule.hours == _ALL_HOURS:
+        return []
+    return [
+        change
+        for change in zone.changes(after, until - 1)
+        if _asks_within(rule, change.at + min(change.old, change.new), change.at + max(change.old, change.new))
+    ]
 
 
 def _first_moved(rule: Fields, zone: Zone, after: int, until: int) -> int | None:
     """The first change of the clocks in (after, until) that skips a local time which `rule` asks for."""
-    low = after
-    while low < until:
-        high = min(until, low + _PROBE)
-        old, new = zone.offset(low), zone.offset(high)
-        if new > old:
-            change = change_between(zone, low, high)
-            if after < change < until and _asks_within(rule, change + old, change + new):
-                return change
-        low = high
-    return None
+    return next((change.at for change in effects(rule, zone, after, until) if change.new > change.old), None)
 
 
 def _asks_within(rule: Fields, start: int, end: int) -> bool:

@@ -80,6 +80,20 @@ class Fields:
         no_day = not (self.days or (either and self.weekdays)) or not (self.weekdays or (either and self.days))
         return no_day or not (self.minutes and self.hours and self.months)
 
+    @property
+    def explicit(self) -> str:
+        """The same five fields without names, ranges and steps, which every reader of cron reads alike.
+
+        A day field that decides nothing is `*`, one that does never is: so "both days, or either" is no question any
+        more. Not for what is `impossible`.
+
+        >>> parse("*/20 9-11 ? jan sun/5").explicit
+        '0,20,40 9,10,11 * 1 0,5'
+        """
+        days = "*" if self.day_star or not self.days else _numbers(self.days)
+        weekdays = "*" if self.weekday_star or not self.weekdays else _numbers(self.weekdays)
+        return f"{_numbers(self.minutes)} {_numbers(self.hours)} {days} {_numbers(self.months)} {weekdays}"
+
 
 @dataclass(frozen=True, slots=True)
 class Every:
@@ -117,6 +131,10 @@ def trim(text: str) -> str:
     """Without white space at both ends, as Go's strings.TrimSpace."""
     first = _NOT_SPACE.search(text)
     return "" if first is None else re.sub(f"[{SPACE}]+\\Z", "", text[first.start() :])
+
+
+def _numbers(bits: int) -> str:
+    return ",".join(str(number) for number in range(bits.bit_length()) if bits >> number & 1)
 
 
 def _descriptor(text: str) -> Fields | Every:

@@ -5,19 +5,28 @@ within five years never fires. Where robfig is odd (half-hour changes, gaps at m
 everywhere is worth more than a nicer rule on one day of the year. Where robfig loops for ever (a date that a zone
 skipped, Samoa's 30 December 2011) the date is passed over.
 
+Who finds a slot: `grammar` reads the text; croniter walks the clock on the wall, from and to naive local times, on the
+fields that `grammar` has spelled out; its answer is taken where the clocks do not change near by (`calm_next`). What
+is left is `dst` over `search`: gaps, overlaps, odd zones, and giving up. Only here is croniter imported; why so, and
+what it is not asked: docs/decisions/0001-croniter-behind-robfig.md.
+
 Called by `timetable`, `validate` (for the complaint), `explain` and the command line's `cron next`. All moments are
 aware; answers are UTC, whole seconds.
 """
 
 from __future__ import annotations
 
+import copy
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from functools import lru_cache
+from typing import Any, Final
+
+from croniter import CroniterBadDateError, croniter
 
 from syncd.base.errors import Invalid
-from syncd.cron import civil, dst, grammar, search
+from syncd.cron import civil, dst, grammar
 from syncd.cron.civil import Zone
 from syncd.cron.dst import Policy
 from syncd.cron.grammar import Every, Fields
@@ -25,6 +34,8 @@ from syncd.cron.grammar import Every, Fields
 _PREFIX: Final = re.compile(r"(?:CRON_TZ|TZ)=")
 _FEW: Final = 64  # so many slots are walked one by one before anything cleverer is tried
 _COUNTED_DAYS: Final = 1500  # a longer outage is counted by proportion: nobody needs 2,103,840 to the unit
+_YEARS: Final = 5  # robfig gives up beyond
+_DECADE: Final = 3660 * civil.DAY  # so far from the ends of what datetime can hold croniter does not overflow
 SECOND: Final = timedelta(seconds=1)  # the grain of all slots
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -54,13 +65,12 @@ class Schedule:
             base, period = self._grid(start), self.rule.seconds
             found = base + (end - base) // period * period
             return _datetime(found) if found > max(start, base) else None
-        found_slot: int | None = None
-        slot = self._next(start)
-        for _ in range(_FEW):
-            if slot is None or slot > end:
-                return _datetime(found_slot)
-            found_slot, slot = slot, self._next(slot)
-        return _datetime(self._search(start, end))
+        if end <= start:
+            return None
+        slot = calm_latest(self.rule, self.zone, end)
+        if slot is None:
+            slot = self._search(start, end)
+        return _datetime(slot) if slot is not None and slot > start else None
 
     def previous(self, before: datetime, not_before: datetime) -> datetime | None:
         """The last slot in [not_before, before)."""
@@ -92,29 +102,33 @@ class Schedule:
             base, period = self._grid(after), self.rule.seconds
             found = base + (max(0, (after - base) // period) + 1) * period
             return found if found <= civil.LATEST else None
-        if self.policy is Policy.BOTH or self.zone.rules is None:
-            return search.following(self.rule, self.zone, after)
-        return dst.following(self.rule, self.zone, after, self.policy)
+        calm = calm_next(self.rule, self.zone, after)
+        return calm if calm is not None else dst.following(self.rule, self.zone, after, self.policy)
 
     def _search(self, start: int, end: int) -> int | None:
-        """The last slot in (start, end]: step back in growing strides until one is found, then halve the stride."""
-        stride = 60
-        while True:
-            low = max(start, end - stride)
-            slot = self._next(low)
+        """The last slot in (start, end]: step back in growing strides until one is found, then halve what is left."""
+        slot = self._next(start)
+        if slot is None or slot > end:
+            return None
+        first, high, stride = slot, end, civil.DAY
+        while end - stride > start:
+            slot = self._next(end - stride)
             if slot is not None and slot <= end:
                 break
-            if low == start:
-                return None
-            stride *= 2
-        high = end  # next(low) <= end < next(high)
-        while high - low > 1:
-            middle = (low + high) // 2
-            candidate = self._next(middle)
-            if candidate is not None and candidate <= end:
-                low, slot = middle, candidate
-            else:
+            high, stride = end - stride, stride * 8
+        else:
+            slot = first
+        while (later := self._next(slot)) is not None and later <= end:
+            slot = later
+            while high - slot > 1:  # slot <= end < next(high)
+                middle = (slot + high) // 2
+                candidate = self._next(middle)
+                if candidate is not None and candidate <= end:
+                    slot = candidate
+                    break
                 high = middle
+            else:
+                return slot
         return slot
 
     def _count_days(self, start: int, end: int) -> int:
@@ -149,11 +163,65 @@ class Schedule:
         return total + round(total * (end - position) / done)
 
     def _walk(self, after: int, until: int) -> int:
+        """Slots in (after, until] one by one: a few days, most of them with a change of the clocks."""
+        assert isinstance(self.rule, Fields)
         total = 0
-        slot = self._next(after)
+        slot = dst.following(self.rule, self.zone, after, self.policy)
         while slot is not None and slot <= until:
-            total, slot = total + 1, self._next(slot)
+            total, slot = total + 1, dst.following(self.rule, self.zone, slot, self.policy)
         return total
+
+
+def calm_next(rule: Fields, zone: Zone, after: int) -> int | None:
+    """The first slot later than `after` (seconds since 1970), if croniter can tell: None = ask `dst.following`.
+
+    It can where the clocks do not change from where robfig's search begins (the midnight before, or the first of the
+    month when that is not meant) until the slot, and a day around; there no policy of `dst` says anything either.
+    """
+    offset = zone.offset(after)
+    if not _walkable(rule, offset, after):
+        return None
+    local = after + offset
+    try:
+        found = int(_walker(rule).get_next(float, start_time=float(local)))
+    except CroniterBadDateError:
+        return None
+    start = civil.wall(local + 1)
+    if civil.wall(found).year > start.year + _YEARS:
+        return None
+    begin = after - start.second_of_day
+    if not rule.months >> start.month & 1:
+        begin -= (start.day - 1) * civil.DAY
+    return None if zone.changes(begin - civil.DAY, found - offset + civil.DAY) else found - offset
+
+
+def calm_latest(rule: Fields, zone: Zone, until: int) -> int | None:
+    """The last slot not later than `until`, if croniter can tell, on the same condition as `calm_next`."""
+    offset = zone.offset(until)
+    if not _walkable(rule, offset, until):
+        return None
+    try:
+        found = int(_walker(rule).get_prev(float, start_time=float(until + offset + 1)))
+    except CroniterBadDateError:
+        return None
+    begin = found - civil.wall(found).second_of_day - offset
+    return None if zone.changes(begin - civil.DAY, until + civil.DAY) else found - offset
+
+
+def _walkable(rule: Fields, offset: int, moment: int) -> bool:
+    """Not in local mean time: where an offset has seconds, robfig's minutes begin in the middle of ours."""
+    within = civil.EARLIEST + _DECADE <= moment <= civil.LATEST - _DECADE
+    return within and not offset % 60 and not rule.impossible
+
+
+def _walker(rule: Fields) -> Any:
+    """A croniter of one's own: it remembers where it stands, and nothing of the kind may be shared."""
+    return copy.copy(_understood(rule))
+
+
+@lru_cache(maxsize=1024)
+def _understood(rule: Fields) -> Any:
+    return croniter(rule.explicit, 0.0, max_years_between_matches=_YEARS)
 
 
 def parse(text: str, timezone: str = "", policy: Policy = Policy.BOTH, anchor: datetime | None = None) -> Schedule:

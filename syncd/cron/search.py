@@ -2,10 +2,11 @@
 
 A field is searched from the year down, each without another look at the larger ones until it begins anew ("wraps").
 That is what fires `45 1` at 02:45 on the day when Lord Howe's clocks go from 02:00 to 02:30: minute 0 is never seen, so
-nobody looks at the hour again. Only the walking is different: runs without a match are jumped over where the clocks
-do not change on the way, and a date that a zone skipped is passed over where robfig turns for ever.
+nobody looks at the hour again. One thing is different: a date that a zone skipped is passed over where robfig turns
+for ever.
 
-Source of the behaviour: robfig/cron v3.0.1 spec.go SpecSchedule.Next. Called by `schedule` and `dst`.
+Source of the behaviour: robfig/cron v3.0.1 spec.go SpecSchedule.Next. Called by `dst`, only where the clocks change
+near by or nothing was found within five years: everywhere else `schedule` has croniter walk.
 """
 
 from __future__ import annotations
@@ -78,7 +79,7 @@ class _Walk:
         while not self.rule.hours >> self.now.hour & 1:
             if not self.aligned:
                 self._align(self.zone.moment(self.now.year, self.now.month, self.now.day, self.now.hour * 3600))
-            self._jump(self.rule.hours, self.now.hour, 24, 3600)
+            self._go(self.moment + 3600)
             if self.now.hour == 0:
                 return True
         return False
@@ -87,7 +88,7 @@ class _Walk:
         while not self.rule.minutes >> self.now.minute & 1:
             if not self.aligned:
                 self._align(self.moment - self.moment % 60)
-            self._jump(self.rule.minutes, self.now.minute, 60, 60)
+            self._go(self.moment + 60)
             if self.now.minute == 0:
                 return True
         return False
@@ -103,15 +104,6 @@ class _Walk:
     def _align(self, moment: int) -> None:
         self.aligned = True
         self._go(moment)
-
-    def _jump(self, wanted: int, number: int, size: int, unit: int) -> None:
-        """To the next wanted number of a field, or to where it begins anew; by one where the clocks change before."""
-        ahead = wanted >> (number + 1)
-        steps = (ahead & -ahead).bit_length() if ahead else size - number
-        target = self.moment + steps * unit
-        if steps > 1 and self.zone.offset(target) != self.zone.offset(self.moment):
-            target = self.moment + unit
-        self._go(target)
 
     def _go(self, moment: int) -> None:
         self.moment = moment

@@ -1,9 +1,11 @@
-"""Crons and moments to test with."""
+"""Crons, schedules and moments to test with."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
+
+from hypothesis import strategies as st
 
 from syncd.argo import crons, labels
 from syncd.argo.crons import CronWorkflow
@@ -56,3 +58,20 @@ def at(clock: str, day: int = 10) -> datetime:
 
 def seconds(number: float) -> timedelta:
     return timedelta(seconds=number)
+
+
+def field(low: int, high: int) -> st.SearchStrategy[str]:
+    number = st.integers(low, high)
+    pair = st.tuples(number, number).map(sorted)
+    one = st.one_of(
+        st.just("*"),
+        number.map(str),
+        pair.map(lambda p: f"{p[0]}-{p[1]}"),
+        st.integers(1, high).map(lambda s: f"*/{s}"),
+        st.tuples(pair, st.integers(1, 9)).map(lambda p: f"{p[0][0]}-{p[0][1]}/{p[1]}"),
+    )
+    return st.one_of(st.just("*"), st.lists(one, min_size=1, max_size=3).map(",".join))
+
+
+texts = st.tuples(field(0, 59), field(0, 23), field(1, 31), field(1, 12), field(0, 6)).map(" ".join)
+moments = st.integers(0, 4_000_000_000).map(lambda s: datetime.fromtimestamp(s, UTC))

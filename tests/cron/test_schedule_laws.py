@@ -13,6 +13,7 @@ from syncd.base.errors import Invalid
 from syncd.cron import dst, schedule
 from syncd.cron.dst import Policy
 from syncd.cron.schedule import Schedule
+from tests.cron.crons_for_tests import moments, texts
 
 ZONES = (
     "",
@@ -23,23 +24,6 @@ ZONES = (
     "Africa/Cairo",
     "Antarctica/Troll",
 )
-
-
-def field(low: int, high: int) -> st.SearchStrategy[str]:
-    number = st.integers(low, high)
-    pair = st.tuples(number, number).map(sorted)
-    one = st.one_of(
-        st.just("*"),
-        number.map(str),
-        pair.map(lambda p: f"{p[0]}-{p[1]}"),
-        st.integers(1, high).map(lambda s: f"*/{s}"),
-        st.tuples(pair, st.integers(1, 9)).map(lambda p: f"{p[0][0]}-{p[0][1]}/{p[1]}"),
-    )
-    return st.one_of(st.just("*"), st.lists(one, min_size=1, max_size=3).map(",".join))
-
-
-texts = st.tuples(field(0, 59), field(0, 23), field(1, 31), field(1, 12), field(0, 6)).map(" ".join)
-moments = st.integers(0, 4_000_000_000).map(lambda s: datetime.fromtimestamp(s, UTC))
 
 
 def walk(line: Schedule, after: datetime, until: datetime, most: int = 400) -> list[datetime]:
