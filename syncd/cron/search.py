@@ -5,8 +5,9 @@ That is what fires `45 1` at 02:45 on the day when Lord Howe's clocks go from 02
 nobody looks at the hour again. One thing is different: a date that a zone skipped is passed over where robfig turns
 for ever.
 
-Source of the behaviour: robfig/cron v3.0.1 spec.go SpecSchedule.Next. Called by `dst`, only where the clocks change
-near by or nothing was found within five years: everywhere else `schedule` has croniter walk.
+Source of the behaviour: robfig/cron v3.0.1 spec.go SpecSchedule.Next. Called by `dst`: for the next slot where the
+clocks change on the way or near by, offsets have seconds or nothing is found within five years (everywhere else
+`schedule` has croniter walk), and to count the slots of the days that cannot be multiplied.
 """
 
 from __future__ import annotations
