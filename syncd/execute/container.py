@@ -22,11 +22,13 @@ import subprocess
 import tarfile
 import tempfile
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
 import orjson
 
+from syncd.base.clock import parse_rfc3339
 from syncd.base.errors import Invalid, Unreachable, Unsupported
 from syncd.execute import runtime
 from syncd.execute.folder import Slot, State
@@ -159,11 +161,9 @@ class Container:
         if code == _BY_TIMEOUT:
             return runtime.Ended(code)
         if str(state.get("Status")) in ("created", "configured", "initialized"):
-            return runtime.Ended(
-                None, f"{self.name} did not start the container: {state.get('Error') or 'see the log'}"
-            )
+            return runtime.Ended(None, f"{self.name} did not start the container: {state.get('Error') or text}")
         fault = "OOMKilled" if state.get("OOMKilled") else ""
-        return runtime.Ended(int(state.get("ExitCode", 0)), fault)
+        return runtime.Ended(int(state.get("ExitCode", 0)), fault, _moment(state.get("FinishedAt")))
 
     def watched(self, slot: Slot) -> int | None:
         """Nobody: `alive` is asked."""
@@ -276,6 +276,14 @@ def proof_program() -> bytes:
     elf += struct.pack("<HHIQQQIHHHHHH", 2, number, 1, base + head, 64, 0, 0, 64, 56, 1, 0, 0, 0)
     elf += struct.pack("<IIQQQQQQ", 1, 5, 0, base, base, size, size, 0x1000)
     return elf + code
+
+
+def _moment(value: object) -> datetime | None:
+    """An engine's time, which may have nanoseconds; None = it has none."""
+    try:
+        return parse_rfc3339(re.sub(r"(\.\d{6})\d+", r"\1", str(value)))
+    except ValueError:
+        return None
 
 
 def _name(slot: Slot) -> str:

@@ -377,16 +377,16 @@ class Performer:
         if ended is None:
             return Ended(None, verdict.LOST), self._clock.now()
         await self._swept(job)
-        try:
-            at = job.slot.ended_at()
-        except OSError:
-            at = self._clock.now()
-        return ended, at
+        at = ended.at
+        if at is None and not job.runtime.slow:
+            with contextlib.suppress(OSError):
+                at = job.slot.ended_at()
+        return ended, at or self._clock.now()
 
     async def _wait_adopted(self, job: _Job) -> None:
         """Until its exit code is written, or nothing of it is alive any more."""
         if job.runtime.slow:
-            while await asyncio.to_thread(job.runtime.alive, job.slot):  # noqa: ASYNC110 - another program's event
+            while await asyncio.to_thread(job.runtime.alive, job.slot):
                 await asyncio.sleep(self._options.sample_seconds)
                 over = -(staging.deadline_seconds(job.task, self._clock.now()) or 0.0)
                 if over > self._options.kill_after_seconds:

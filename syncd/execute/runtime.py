@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -69,10 +70,12 @@ class Launch:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How a container ended. code: its exit code, None = its command never ran, and `fault` says why."""
+    """How a container ended. code: its exit code, None = its command never ran, and `fault` says why;
+    at: when, where the engine knows it."""
 
     code: int | None
     fault: str = ""
+    at: datetime | None = None
 
 
 class Runtime(Protocol):
