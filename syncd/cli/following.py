@@ -111,7 +111,7 @@ def _tell(client: Client, namespace: str, name: str, terminal: Terminal, form: s
 
 def _ticking(source: Iterator[Body]) -> Iterator[Body | None]:
     """The values of `source`, and None for each second without one: durations go on although nothing changes."""
-    found: queue.SimpleQueue[Body | None | BaseException] = queue.SimpleQueue()
+    found: queue.SimpleQueue[Body | BaseException | None] = queue.SimpleQueue()
 
     def read() -> None:
         try:

@@ -96,7 +96,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if os.environ.get("SYNCD_DEBUG"):
             raise
         return _say(error)
-    except Exception as error:  # noqa: BLE001 - nobody wants to read a traceback; SYNCD_DEBUG shows it
+    except Exception as error:
         if os.environ.get("SYNCD_DEBUG"):
             raise
         said = f"{type(error).__name__}: {error}"
@@ -139,7 +139,7 @@ def _leading(words: list[str]) -> tuple[list[str], list[str]]:
 
 def _booleans(words: list[str], parser: arguments.Parser) -> list[str]:
     """`--flag=true` and `--flag=false`, as argo's users write them, in the words of this parser."""
-    found = []
+    found: list[str] = []
     for index, word in enumerate(words):
         if word == "--":
             return [*found, *words[index:]]
@@ -211,8 +211,8 @@ def overview(group: str = "") -> str:
         "  syncd submit --watch hello.yaml  run a workflow, with or without a daemon",
         "  syncd lint .                     check manifests",
     ]
-    for title, names in SECTIONS:
-        lines += ["", f"{title}:", *_rows(names)]
+    for title, section in SECTIONS:
+        lines += ["", f"{title}:", *_rows(section)]
     return "\n".join([*lines, "", "`syncd COMMAND --help` tells more, with examples"])
 
 

@@ -213,9 +213,8 @@ def duration(text: str) -> timedelta:
 
 def standard(args: Any) -> tuple[Terminal, Terminal]:
     """(stdout, stderr) as the options of a command want them."""
-    options = {
-        "no_color": bool(getattr(args, "no_color", False)),
-        "no_utf8": bool(getattr(args, "no_utf8", False)),
-        "env": os.environ,
-    }
-    return terminal(sys.stdout, **options), terminal(sys.stderr, **options)
+    plain, ascii_only = bool(getattr(args, "no_color", False)), bool(getattr(args, "no_utf8", False))
+    return (
+        terminal(sys.stdout, no_color=plain, no_utf8=ascii_only, env=os.environ),
+        terminal(sys.stderr, no_color=plain, no_utf8=ascii_only, env=os.environ),
+    )

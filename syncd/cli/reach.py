@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from syncd.base.errors import Conflict, ConfigError, NotFound, Unreachable
+from syncd.base.errors import ConfigError, Conflict, NotFound, Unreachable
 from syncd.cli.client import Address, Client, address
 from syncd.server import tokens
 

@@ -21,7 +21,6 @@ from syncd.cli import reach
 from syncd.config import model
 from syncd.source import decode, opening, written
 from syncd.source.api import Fetched
-from syncd.source.directory import DirectorySource
 from syncd.validate.profile import Profile
 from syncd.validate.workspace import Workspace
 
@@ -47,7 +46,14 @@ def problems(args: Namespace, *, ignore_missing: bool = False, strict: bool = Tr
         if path.is_file():
             contents[word] = reach.read_file(path)
             continue
-        fetched, prefix = asyncio.run(_fetched(word, path))
+        source = written.parse(word, directory=str(Path.cwd()), is_path=lambda name: Path(name).expanduser().exists())
+        if path.is_dir():
+            source, prefix = model.Source(name="lint", path=str(path), worktree=True), word
+        elif source.path and not Path(source.path).exists():
+            raise ConfigError(f"there is no {word}; name files, directories, or a git repository by its URL")
+        else:
+            prefix = source.folder
+        fetched = asyncio.run(_fetched(source))
         contents |= {_joined(prefix, name): data for name, data in fetched.changed.items()}
         refused += [dataclasses.replace(p, place=_moved(p.place, prefix)) for p in fetched.problems]
     return judged(contents, refused, reach.namespace(args), Profile(strict=strict, ignore_missing=ignore_missing))
@@ -69,20 +75,12 @@ def judged(contents: Mapping[str, bytes], refused: list[Problem], namespace: str
     )
 
 
-async def _fetched(word: str, path: Path) -> tuple[Fetched, str]:
-    """The files of a directory as they are, or of a repository at its revision; with what to put before their names."""
+async def _fetched(source: model.Source) -> Fetched:
+    """The files of a directory as they are, or of a repository at its revision."""
     with tempfile.TemporaryDirectory(prefix="syncd-lint-") as state:
-        source = written.parse(word, directory=str(Path.cwd()), is_path=lambda name: Path(name).expanduser().exists())
-        if path.is_dir():
-            opened = DirectorySource(model.Source(name="lint", path=str(path), worktree=True))
-            prefix = word
-        elif source.path and not Path(source.path).exists():
-            raise ConfigError(f"there is no {word}; name files, directories, or a git repository by its URL")
-        else:
-            opened = opening.opened(source, state, model.Limits())  # type: ignore[assignment]
-            prefix = source.folder
+        opened = opening.opened(source, state, model.Limits())
         try:
-            return await opened.fetch(await opened.poll(), None), prefix
+            return await opened.fetch(await opened.poll(), None)
         finally:
             await opened.close()
 

@@ -10,7 +10,7 @@ import re
 from typing import Any, Final
 
 _PLAIN: Final = re.compile(r"[A-Za-z_/][A-Za-z0-9_./@+-]*(?: [A-Za-z0-9_./@+-]+)*\Z")
-_WORDS: Final = frozenset("y yes n no true false on off null nan inf".split())
+_WORDS: Final = frozenset(["y", "yes", "n", "no", "true", "false", "on", "off", "null", "nan", "inf"])
 """Plain words that YAML readers take for something else than text, in any case."""
 
 _LINE: Final = re.compile(r"[\x20-\x7e\xa0-\u1fff\u2010-\u2027\u2030-\ud7ff\U00010000-\U0010fffd]*\Z")

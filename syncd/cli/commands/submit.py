@@ -76,7 +76,7 @@ def run(args: Namespace) -> int:
                 made.append(_submit(client, body, args))
             except Invalid as refusal:
                 raise submission.placed(refusal, manifest) from None
-        if args.server_dry_run or not (args.output in ("json", "yaml") and follows) and not args.watch:
+        if args.server_dry_run or (not (args.output in ("json", "yaml") and follows) and not args.watch):
             for body in made:
                 workflows.show(body, terminal, args.output)
         if not follows or args.server_dry_run:
