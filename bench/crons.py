@@ -43,8 +43,8 @@ class _MovedClock(SystemClock):
 
 def measure(folder: Path, quick: bool) -> list[Measured]:
     """Both of them."""
-    count, lead = (20, 1.0) if quick else (1_000, 6.0)
-    plain = asyncio.run(_batch(folder / "plain", 20 if quick else count))
+    count, lead = (20, 0.5) if quick else (1_000, 6.0)
+    plain = asyncio.run(_batch(folder / "plain", count))
     busy = asyncio.run(_fired(folder / "busy", count, lead, busy=True))
     alone = asyncio.run(_fired(folder / "alone", count, lead, busy=False))
     return [_measured("crons", busy, plain), _measured("crons-alone", alone, plain)]

@@ -24,20 +24,19 @@ from bench.start import program
 
 _MB: Final = 1_000_000
 _PATIENCE_SECONDS: Final = 180.0
-_REST_SECONDS: Final = 2.0
 _REST_SHARE: Final = 0.05
-"""Of one core, over _REST_SECONDS: less than that is rest."""
+"""Of one core: less than that is rest."""
 
 
 def measure(folder: Path, quick: bool) -> list[Measured]:
     """One entry. The goal of 150 MB is of the resident set."""
-    each = 20 if quick else 1_000
+    each, rest_seconds = (20, 0.5) if quick else (1_000, 3.0)
     repository = Repository(folder / "repository.git")
     files = {f"templates/{n}.yaml": manifests.template(n, f"job-{n - 1}" if n % 3 else "") for n in range(each)}
     files |= {f"crons/{n}.yaml": manifests.cron(n, f"job-{n}" if n % 4 else "") for n in range(each)}
     repository.commit(files)
-    empty = _resident(folder / "empty", "", 0)
-    full = _resident(folder / "full", f"sources: [{{name: bench, url: '{repository.url}'}}]\n", 2 * each)
+    empty = _resident(folder / "empty", "", 0, rest_seconds)
+    full = _resident(folder / "full", f"sources: [{{name: bench, url: '{repository.url}'}}]\n", 2 * each, rest_seconds)
     return [
         Measured(
             "memory",
@@ -52,7 +51,7 @@ def measure(folder: Path, quick: bool) -> list[Measured]:
     ]
 
 
-def _resident(state: Path, sources: str, objects: int) -> Mapping[str, int]:
+def _resident(state: Path, sources: str, objects: int, rest_seconds: float) -> Mapping[str, int]:
     """Bytes: resident now, at most so far, and what is the process's alone."""
     state.mkdir(mode=0o700)
     config = state / "syncd.yaml"
@@ -61,7 +60,7 @@ def _resident(state: Path, sources: str, objects: int) -> Mapping[str, int]:
         deadline = time.monotonic() + _PATIENCE_SECONDS
         while _objects(state) < objects:
             _wait(pid, deadline, f"{objects} objects")
-        while not _rests(pid):
+        while not _rests(pid, rest_seconds):
             _wait(pid, deadline, "rest")
         status = Path(f"/proc/{pid}/status").read_text()
         found = dict(line.split(":", 1) for line in status.splitlines() if line.startswith(("Vm", "Rss")))
@@ -107,17 +106,17 @@ def _wait(pid: int, deadline: float, awaited: str) -> None:
         raise RuntimeError(f"the daemon did not come to {awaited} within {_PATIENCE_SECONDS:g} s")
     if _ticks(pid) is None:
         raise RuntimeError("the daemon has ended")
-    time.sleep(0.2)
+    time.sleep(0.1)
 
 
-def _rests(pid: int) -> bool:
+def _rests(pid: int, seconds: float) -> bool:
     """Whether it used next to no processor time for a while."""
     before = _ticks(pid)
-    time.sleep(_REST_SECONDS)
+    time.sleep(seconds)
     after = _ticks(pid)
     if before is None or after is None:
         return False
-    return after - before <= _REST_SHARE * _REST_SECONDS * os.sysconf("SC_CLK_TCK")
+    return after - before <= _REST_SHARE * seconds * os.sysconf("SC_CLK_TCK")
 
 
 def _ticks(pid: int) -> int | None:

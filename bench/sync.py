@@ -42,7 +42,7 @@ async def _measure(
     source = SourceConfig(name="bench", url=repository.url)
     config = Config(state=str(folder / "state"), runtime=Runtime.SANDBOX, sources=(source,), drift_interval=_PATIENCE)
     async with made(folder / "state", config, act=False) as parts:
-        loop = daemon.sync_loop(parts, source, config)
+        loop = daemon.sync_loop(parts, source, config, retired=frozenset())
         begun = time.perf_counter()
         first = await loop.step()
         say(f"sync: first sync of {count} manifests in {time.perf_counter() - begun:.1f} s: {first.result}")
