@@ -7,14 +7,17 @@ A new knob, metric, rule, variable or command is a row in its table; where a pag
 
 from __future__ import annotations
 
+import argparse
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
 import syncd.config.describe
 import syncd.observe.describe
 import syncd.validate.describe
+from syncd.cli import arguments, exits
+from syncd.cli import main as cli
 from syncd.expr import variables
 from syncd.plan import faults as plan_faults
 from syncd.source import faults as source_faults
@@ -65,6 +68,58 @@ def variables_page() -> str:
     return "\n".join([*lines, table(("variable", "type", "where", "meaning"), rows)])
 
 
+def commands() -> str:
+    """The command line: exit codes, then every command with its options and examples, in the order of `syncd --help`."""
+    parts = [
+        "# Command line",
+        "",
+        "What `syncd COMMAND --help` says, on one page. The tables are `syncd/cli/main.py`, `syncd/cli/exits.py` and the options of",
+        "each file in `syncd/cli/commands/`.",
+        "",
+        "## Exit codes",
+        "",
+        table(("code", "means"), [(str(int(code)), words) for code, words in exits.MEANINGS.items()]),
+        "## Options of every command",
+        "",
+        table(("option", "meaning"), options(_everywhere())),
+    ]
+    for title, names in cli.SECTIONS:
+        parts += [f"## {title[0].upper()}{title[1:]}", ""]
+        for name in names:
+            parts += command(name)
+    return "\n".join(parts)
+
+
+def command(name: str) -> list[str]:
+    """The lines on one command."""
+    module, parser = cli.load(name), cli.build(name)
+    shared = {action.dest for action in _everywhere()._actions}
+    rows = options(parser, without=shared)
+    lines = [f"### syncd {name}", "", module.ABOUT.strip(), ""]
+    if rows:
+        lines += [table(("argument", "meaning"), rows)]
+    return [*lines, "```console", *(f"$ {line}" for line in module.EXAMPLES.strip().splitlines() if line), "```", ""]
+
+
+def _everywhere() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(add_help=False)
+    arguments.add_global(parser)
+    return parser
+
+
+def options(parser: argparse.ArgumentParser, without: Collection[str] = ()) -> list[tuple[str, str]]:
+    """(how it is written, meaning) of every argument but --help. Not argparse's own text: that differs by Python."""
+    rows = []
+    for action in parser._actions:
+        if action.dest in ("help", *without) or action.help == argparse.SUPPRESS:
+            continue
+        value = action.metavar or ("|".join(map(str, action.choices)) if action.choices else action.dest.upper())
+        takes = f" {value}" if action.nargs != 0 and action.option_strings else ""
+        written = ", ".join(f"`{text}{takes}`" for text in action.option_strings) or f"`{value}`"
+        rows.append((written, (action.help or "").replace("%%", "%")))
+    return rows
+
+
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A Markdown table."""
     lines = [head, ["---"] * len(head), *rows]
@@ -72,6 +127,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 PAGES: Final[dict[str, Callable[[], str]]] = {
+    "cli.md": commands,
     "config.md": syncd.config.describe.markdown,
     "metrics.md": syncd.observe.describe.markdown,
     "rules.md": rules,
