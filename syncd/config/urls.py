@@ -35,6 +35,8 @@ def normalise(url: str, *, allow_file: bool = False, allow_http: bool = False) -
         for c in (url if not url.startswith("/") else url.replace(" ", "_"))
     ):
         raise ValueError("url holds a space or control character")
+    if not url.isprintable():
+        raise ValueError("url holds a character that cannot be shown")
     if url.startswith("-"):
         raise ValueError("url begins with `-`")
     if "::" in url and "[" not in url:
@@ -85,7 +87,8 @@ def _from_scp(url: str) -> str:
     if path.startswith("-") or "/../" in f"/{path}/":
         raise ValueError("url has a path that begins with `-` or climbs with `..`")
     user = match["user"] + "@" if match["user"] else ""
-    return f"ssh://{user}{match['host'].lower()}/{path.lstrip('/') if not path.startswith('~') else path}"
+    # what holds for the long form holds for the short one
+    return normalise(f"ssh://{user}{match['host'].lower()}/{path.lstrip('/')}")
 
 
 def _file(host: str, path: str, allow_file: bool) -> str:

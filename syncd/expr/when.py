@@ -47,7 +47,7 @@ def check(text: str) -> str | None:
     >>> check("{{x}} == foo"), check("{{x}} ==")
     (None, 'Unexpected end of expression')
     """
-    if not text.strip():
+    if not text:
         return None
     pieces: list[str] = []
     done = 0
