@@ -1,6 +1,7 @@
 # The daemon, without a compiler and without root.
 #   docker build -t syncd .
-#   docker run --rm -p 2746:2746 -v syncd:/var/lib/syncd -v "$PWD":/src:ro syncd up /src --listen 0.0.0.0:2746
+#   docker run --rm -p 127.0.0.1:2746:2746 -v syncd:/var/lib/syncd -v "$PWD/syncd.yaml":/etc/syncd/syncd.yaml:ro syncd
+# In there syncd has to listen on 0.0.0.0, which wants listen.tokensFile: docs/running.md.
 # The steps of this file outside of Docker: deploy/image.sh, which the tests run.
 
 FROM python:3.12-slim-bookworm AS build

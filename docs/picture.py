@@ -3,8 +3,7 @@
 In: nothing; it makes a repository with a copy of examples/, starts the daemon over it, and types what the picture shows.
 Out: an SVG of plain text, on a background of its own, so that it is legible on a light page and on a dark one.
 What is shown is what was printed, wrapped as a terminal wraps. Left out are the line with the login link, and of the
-watched run what comes before its tree; the
-temporary home is written `~`.
+watched run what comes before its tree; the temporary home is written `~`.
 """
 
 from __future__ import annotations
@@ -99,7 +98,7 @@ def drawn(lines: list[str]) -> str:
         *(f'<circle cx="{MARGIN + 16 * i}" cy="16" r="5" fill="#57606a"/>' for i in range(3)),
         (
             '<g font-family="ui-monospace, SFMono-Regular, Menlo, Consolas, \'DejaVu Sans Mono\', monospace" font-size="13" '
-            'xml:space="preserve">'
+            'xml:space="preserve" style="white-space: pre">'
         ),
     ]
     for number, line in enumerate(lines):
