@@ -123,8 +123,11 @@ class _Bare:
 
 def _ended(running: set[int]) -> int:
     """The next of them that has ended, and well."""
-    pid, status = os.wait()
-    if pid not in running or status:
+    while True:
+        pid, status = os.wait()
+        if pid in running:
+            break
+    if status:
         raise RuntimeError(f"the bare command ended with {os.waitstatus_to_exitcode(status)}")
     return pid
 
