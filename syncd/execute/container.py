@@ -58,6 +58,7 @@ _OURS: Final = (
 """Variables of the daemon that the client needs; a step's own of these names are given by value."""
 
 _BY_TIMEOUT: Final = 124
+_BY_ENGINE: Final = 125
 
 _FROM_BASE: Final = ("PATH", "HOME")
 """Variables that the image knows better than we do; set only where the template sets them."""
@@ -153,6 +154,8 @@ class Container:
         text = runtime.tail(log, 4096).strip().rpartition("\n")[2]
         if state is None:
             return runtime.Ended(None, f"{self.name} did not make the container: {text}") if code is not None else None
+        if code == _BY_ENGINE and text.startswith(("Error: ", "docker: ")):
+            return runtime.Ended(None, f"{self.name} did not start the container: {text}")
         if state.get("Running"):
             if code is None:
                 return None

@@ -78,16 +78,11 @@ class Mask:
     def __init__(self, values: Iterable[str]) -> None:
         words: set[str] = set()
         for value in values:
-            raw = value.encode(errors="surrogateescape")
-            for word in (
-                value,
-                *value.splitlines(),
-                base64.b64encode(raw).decode(),
-                base64.b64encode(raw + b"\n").decode(),
-            ):
-                stripped = word.strip()
-                if len(stripped) >= _SHORTEST:
-                    words.add(stripped)
+            words.update(line.strip() for line in (value, *value.splitlines()))
+            if len(value) >= _SHORTEST:
+                raw = value.encode(errors="surrogateescape")
+                words.update((base64.b64encode(raw).decode(), base64.b64encode(raw + b"\n").decode()))
+        words = {word for word in words if len(word) >= _SHORTEST}
         self._pattern = (
             re.compile("|".join(re.escape(w) for w in sorted(words, key=len, reverse=True))) if words else None
         )

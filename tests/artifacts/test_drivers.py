@@ -113,7 +113,7 @@ def test_delete_may_be_repeated(place: Place, tmp_path: Path) -> None:
 def test_the_caps_hold_for_what_is_loaded(place: Place, tmp_path: Path) -> None:
     (tmp_path / "in").write_bytes(bytes(2000))
     place.driver.save(tmp_path / "in", place.at("large"), place.access)
-    with pytest.raises(Invalid, match="larger than|more than"):
+    with pytest.raises(Invalid, match=r"larger than|more than"):
         place.driver.load(place.at("large"), tmp_path / "out", replace(place.access, caps=api.Caps(bytes=1000)))
 
 

@@ -192,4 +192,4 @@ async def test_prune_drops_what_is_old(tmp_path: Path) -> None:
         (tmp_path / name).write_text("x")
         os.utime(tmp_path / name, (at, at))
     assert await store.prune_local(datetime.fromtimestamp(5000, UTC)) == 1
-    assert [p.name for p in tmp_path.iterdir()] == ["new"]
+    assert os.listdir(tmp_path) == ["new"]

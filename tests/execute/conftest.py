@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +17,8 @@ from syncd.base.errors import NotFound, Unsupported
 from syncd.engine.actions import StartTask
 from syncd.engine.observations import TaskFinished, TaskProgress, TaskStarted
 from syncd.execute import etc, logfiles, perform, sandbox, secrets
-from syncd.execute.perform import Options, Performer
+from syncd.execute.job import Options
+from syncd.execute.perform import Performer
 from syncd.execute.runtime import Runtime
 
 
@@ -128,6 +130,13 @@ class House:
             line.text
             async for line in self.logs.read(task.run_uid, pods=frozenset([task.pod_name]), container=container)
         ]
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    """Until something is so that another process makes so: it has no event to wait for."""
+    async with asyncio.timeout(30):
+        while not await asyncio.to_thread(holds):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
 
 
 def shell(text: str, **fields: Any) -> dict[str, Any]:

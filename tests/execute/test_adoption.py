@@ -22,7 +22,7 @@ import pytest
 from syncd.engine.actions import StartTask
 from syncd.execute import folder, process
 from syncd.execute.folder import Record, Slot, State
-from tests.execute.conftest import House, shell
+from tests.execute.conftest import House, shell, until
 
 pytestmark = pytest.mark.sandbox
 
@@ -83,10 +83,12 @@ def counting(text: str, **fields: Any) -> dict[str, Any]:
     return template
 
 
+def parent(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
 async def written(path: Path) -> None:
-    async with asyncio.timeout(30):
-        while not path.exists() or not path.read_text():
-            await asyncio.sleep(0.01)
+    await until(lambda: path.exists() and bool(path.read_text()))
 
 
 async def test_a_running_step_is_adopted_and_its_outputs_are_captured(house: House, daemon: Any) -> None:
@@ -141,7 +143,7 @@ async def test_a_light_step_is_adopted_as_well(house: House, daemon: Any) -> Non
 
 
 async def test_the_deadline_holds_while_no_daemon_is_there(house: House, daemon: Any) -> None:
-    task = house.task(counting("setsid sleep 50 & sleep 50"), deadline=datetime.now(UTC) + timedelta(seconds=1))
+    task = house.task(counting("setsid sleep 50 & sleep 50"), deadline=datetime.now(UTC) + timedelta(seconds=4))
     first = await daemon(task)
     await first.until("TaskStarted")
     await written(house.state / "volumes" / "default" / "marks" / "x")
@@ -169,7 +171,7 @@ async def test_a_step_killed_with_its_supervisor_is_lost_and_not_run_again(house
     slot = Slot(house.state / "tasks" / task.task_id, "main")
     child = slot.status().child_pid
     assert child is not None
-    outer = int(Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()[1])
+    outer = parent(child)
     os.kill(outer, signal.SIGKILL)
     os.kill(child, signal.SIGKILL)
     await house.performer.start(task)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import platform
 import shutil
 import subprocess
@@ -18,7 +17,7 @@ from syncd.base.errors import Invalid, Unsupported
 from syncd.execute import container
 from syncd.execute.folder import Slot
 from syncd.execute.runtime import Bind, Launch
-from tests.execute.conftest import House, shell
+from tests.execute.conftest import House, shell, until
 
 IMAGE = "localhost/syncd-test:1"
 PROGRAMS = ("sh", "cat", "sleep", "ls", "mkdir", "touch", "head", "env", "true")
@@ -218,11 +217,8 @@ async def test_a_container_is_adopted_and_its_end_is_asked_for(ship: House) -> N
     task.template["volumes"] = [{"name": "v", "persistentVolumeClaim": {"claimName": "v"}}]
     await ship.performer.start(task)
     await ship.started(task)
-    async with asyncio.timeout(30):
-        while not await asyncio.to_thread(
-            ship.runtimes["container"].listens, Slot(ship.state / "tasks" / task.task_id, "main")
-        ):
-            await asyncio.sleep(0.05)
+    slot = Slot(ship.state / "tasks" / task.task_id, "main")
+    await until(lambda: ship.runtimes["container"].listens(slot))
     await ship.performer.close()
     ship.seen.clear()
     ship.performer = ship.again()

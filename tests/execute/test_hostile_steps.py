@@ -11,7 +11,7 @@ import pytest
 
 from syncd.execute import process
 from syncd.execute.folder import Slot
-from tests.execute.conftest import House, shell
+from tests.execute.conftest import House, shell, until
 
 pytestmark = pytest.mark.sandbox
 
@@ -158,9 +158,7 @@ async def test_a_brood_of_processes_dies_with_the_deadline(house: House) -> None
     finished = await house.finished(task)
     assert (finished.phase, finished.message) == ("Failed", "Step exceeded its deadline")
     slot = Slot(house.state / "tasks" / task.task_id, "main")
-    async with asyncio.timeout(10):
-        while slot.held():
-            await asyncio.sleep(0.01)
+    await until(lambda: not slot.held())
 
 
 async def test_what_a_command_leaves_behind_is_ended(house: House) -> None:
