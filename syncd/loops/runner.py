@@ -8,13 +8,14 @@ answer to "is every loop well?". Made and fed by `app`; `server` asks `complaint
     Conflict, Expired    again at once, then with a backoff                               debug, then warning
     ConfigError, Refused,
     Invalid, Unsupported,
-    NotFound, …          a person must act: again after `WAIT_FOR_A_PERSON`               warning
+    NotFound, …          a person must act: again after a longer backoff, at most a minute warning
     Defect, any other    our bug: traceback in the log, again after a backoff             error
     it returned          it has nothing more to do                                        debug
     cancelled            it ends                                                          -
 
-A loop that lasted longer than its last pause has recovered: the backoff starts anew. A loop may bring a `rest` of its own, in
-place of a plain sleep, so that a person who says `sync` does not have to wait for the backoff.
+A loop that lasted longer than its last pause has recovered: the backoff starts anew, and nothing is complained of any more.
+A loop that may take long to fail (a remote that hangs) tells by `well_at` when it last got through. A loop may bring a `rest` of
+its own, in place of a plain sleep, so that a person who says `sync` does not have to wait for the backoff.
 """
 
 from __future__ import annotations
@@ -33,10 +34,15 @@ log = logging.getLogger(__name__)
 
 BASE_SECONDS = 1.0
 CAP_SECONDS = 60.0
-WAIT_FOR_A_PERSON_SECONDS = 300.0
+PERSON_SECONDS = 5.0
+"""The first pause after what a person must mend: a repository that was only moved aside is back by then."""
+LONGEST_ASKED_SECONDS = 300.0
+"""The longest pause that another side may ask for."""
 
 Run = Callable[[], Awaitable[None]]
 Rest = Callable[[float], Awaitable[None]]
+WellAt = Callable[[], float | None]
+"""When a loop last did its work without an error, in monotonic seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,22 +63,35 @@ def verdict(error: BaseException, attempt: int, jitter: float) -> Verdict:
     growing = backoff.delay(attempt, BASE_SECONDS, CAP_SECONDS, jitter)
     kind = type(error).__name__
     if isinstance(error, Unreachable):
-        return Verdict(kind, False, max(growing, min(error.retry_after_seconds or 0.0, WAIT_FOR_A_PERSON_SECONDS)))
+        return Verdict(kind, False, max(growing, min(error.retry_after_seconds or 0.0, LONGEST_ASKED_SECONDS)))
     if isinstance(error, Conflict | Expired):
         return Verdict(kind, False, 0.0 if attempt == 1 else growing)
     if isinstance(error, SyncdError) and not isinstance(error, Defect):
-        return Verdict(kind, False, WAIT_FOR_A_PERSON_SECONDS * (1.0 - 0.1 * jitter))
+        return Verdict(kind, False, backoff.delay(attempt, PERSON_SECONDS, CAP_SECONDS, jitter))
     return Verdict("Defect", True, growing)
 
 
 @dataclass(slots=True)
 class State:
-    """How a loop is. attempt: failures in a row, 0 = well; message: of the last one; running: its task goes on."""
+    """How a loop is. attempt: failures in a row, 0 = well; message: of the last one; running: its task goes on;
+    started: when it was last started, in monotonic seconds, None while it rests; pause: seconds of its last rest."""
 
     attempt: int = 0
     message: str = ""
     running: bool = True
     restarts: int = 0
+    started: float | None = None
+    pause: float = 0.0
+    well_at: WellAt | None = None
+
+    def has_recovered(self, now: float) -> bool:
+        """Whether it got through since it was last started."""
+        if self.started is None:
+            return False
+        if self.well_at is not None:
+            last = self.well_at()
+            return last is not None and last >= self.started
+        return now - self.started > self.pause
 
 
 class Runner:
@@ -93,14 +112,14 @@ class Runner:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._states: dict[str, State] = {}
 
-    def start(self, name: str, run: Run, rest: Rest | None = None) -> None:
+    def start(self, name: str, run: Run, rest: Rest | None = None, *, well_at: WellAt | None = None) -> None:
         """Run a loop until `stop` or `close`. rest: what to wait with after a failure, instead of sleeping.
 
         Raises ValueError when a loop of this name is running.
         """
         if name in self._tasks and not self._tasks[name].done():
             raise ValueError(f"loop {name} is running already")
-        state = self._states[name] = State()
+        state = self._states[name] = State(well_at=well_at)
         self._tasks[name] = asyncio.create_task(self._supervise(name, run, rest or self._sleep, state), name=name)
 
     async def stop(self, name: str) -> None:
@@ -125,27 +144,27 @@ class Runner:
         return [
             f"loop {name}: {state.message} ({state.attempt} times in a row)"
             for name, state in sorted(self._states.items())
-            if state.attempt
+            if state.attempt and not state.has_recovered(self._clock.monotonic())
         ]
 
     async def _supervise(self, name: str, run: Run, rest: Rest, state: State) -> None:
-        pause = 0.0
         while True:
-            started = self._clock.monotonic()
+            state.started = self._clock.monotonic()
             try:
                 await run()
             except asyncio.CancelledError:
                 raise
             except Exception as error:  # noqa: BLE001 - sorted in `_failed`; a loop that dies unnoticed is worse
-                if self._clock.monotonic() - started > pause:
+                if state.has_recovered(self._clock.monotonic()):
                     state.attempt = 0
-                pause = self._failed(name, error, state)
+                state.started = None
+                state.pause = self._failed(name, error, state)
             else:
                 log.debug("loop %s has nothing more to do", name)
                 state.running = False
                 state.attempt = 0
                 return
-            await self._paused(name, rest, pause)
+            await self._paused(name, rest, state.pause)
 
     def _failed(self, name: str, error: Exception, state: State) -> float:
         """Say it, count it; answers the seconds to wait."""

@@ -75,6 +75,7 @@ class SyncLoop:
         self._hands: dict[Key, str] = {}
         self._concluded = ("starting", "", "")  # state, reason and message of the last step that was more than a look
         self._condition = Condition(source.name, source.describe())
+        self._well_at: float | None = None
         self._lock = asyncio.Lock()
         self._wake = asyncio.Event()
         self._tickets: list[asyncio.Future[None]] = []
@@ -157,6 +158,10 @@ class SyncLoop:
             hints.cancel()
             await asyncio.gather(hints, return_exceptions=True)
 
+    def well_at(self) -> float | None:
+        """When a step last ended without an error, in monotonic seconds."""
+        return self._well_at
+
     async def rest(self, seconds: float) -> None:
         """Wait so long, or until somebody asks for a sync or the source hints at a change."""
         self._condition = replace(self._condition, next_poll=self._clock.now() + timedelta(seconds=seconds))
@@ -202,6 +207,7 @@ class SyncLoop:
                 for ticket in tickets:
                     if not ticket.done():
                         ticket.set_result(None)
+            self._well_at = self._clock.monotonic()
             return report
 
     async def _step(self, full: bool, asked: bool, started: float) -> SyncReport:

@@ -24,6 +24,7 @@ from syncd.config import model
 from syncd.source import snapshot, tree
 from syncd.source.api import Fetched, Revision
 from syncd.source.snapshot import Snapshot
+from syncd.source.worker import Worker
 
 _DEPTH = 64
 
@@ -60,6 +61,7 @@ class DirectorySource:
         self._scan: _Scan | None = None
         self._snapshots: dict[str, Snapshot] = {}
         self._lock = threading.Lock()
+        self._worker = Worker(source.name)
         self._closed = asyncio.Event()
 
     def describe(self) -> str:
@@ -68,7 +70,7 @@ class DirectorySource:
 
     async def poll(self) -> Revision:
         """One walk; reads only what was written since the last. Raises ConfigError where there is no directory."""
-        return await asyncio.to_thread(self._poll)
+        return await self._worker.do(self._poll)
 
     def _poll(self) -> Revision:
         with self._lock:
@@ -77,7 +79,7 @@ class DirectorySource:
 
     async def fetch(self, revision: Revision, base: Fetched | None) -> Fetched:
         """The files as they are now. Where they are no longer those of `revision`, the answer's revision says so."""
-        return await asyncio.to_thread(self._fetch, revision, base)
+        return await self._worker.do(self._fetch, revision, base)
 
     def _fetch(self, revision: Revision, base: Fetched | None) -> Fetched:
         with self._lock:
@@ -212,6 +214,7 @@ class DirectorySource:
     async def close(self) -> None:
         """End the hints."""
         self._closed.set()
+        self._worker.close()
 
 
 def _outside_git(_: watchfiles.Change, path: str) -> bool:

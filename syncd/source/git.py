@@ -26,6 +26,7 @@ from syncd.source import local, snapshot, tree
 from syncd.source.api import Fetched, Revision
 from syncd.source.mirror import Mirror
 from syncd.source.snapshot import Snapshot
+from syncd.source.worker import Worker
 from syncd.vcs import blobs, refs
 from syncd.vcs.door import Door
 from syncd.vcs.verdicts import GitFailed, Kind
@@ -69,6 +70,7 @@ class GitSource:
         self._mirror = Mirror(home, self._door, self._url, self.describe(), self._timeout_seconds)
         self._known: dict[str, _Known] = {}  # by commit: the last one and its base
         self._lock = threading.Lock()
+        self._worker = Worker(source.name)
         self._closed = asyncio.Event()
 
     def describe(self) -> str:
@@ -90,7 +92,7 @@ class GitSource:
             return _revision(refs.resolve(ref, refs.Advertised()))
         if self._local is not None and self._local.repository is None:
             raise ConfigError(f"{self._local.path} is no git repository; check the source's path")
-        return await asyncio.to_thread(self._poll, patterns)
+        return await self._worker.do(self._poll, patterns)
 
     def _poll(self, patterns: Sequence[str]) -> Revision:
         try:
@@ -111,7 +113,7 @@ class GitSource:
     async def fetch(self, revision: Revision, base: Fetched | None) -> Fetched:
         """The files of `revision`. A broken mirror is thrown away and filled again, once."""
         fetched, uncommitted = await asyncio.gather(
-            asyncio.to_thread(self._fetch, revision, base), asyncio.to_thread(self._uncommitted)
+            self._worker.do(self._fetch, revision, base), self._worker.do(self._uncommitted)
         )
         return replace(fetched, uncommitted=uncommitted)
 
@@ -267,8 +269,10 @@ class GitSource:
             await self._closed.wait()
 
     async def close(self) -> None:
-        """End the hints."""
+        """End the hints, and the git that runs."""
         self._closed.set()
+        self._door.close()
+        self._worker.close()
 
 
 @dataclass(slots=True)

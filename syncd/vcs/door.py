@@ -119,6 +119,7 @@ class Door:
         self._ssh = ssh
         self._preparing = threading.Lock()
         self._fixed: dict[str, str] = {}  # the environment, once our files are written
+        self._closed = threading.Event()
 
     def run(
         self,
@@ -142,7 +143,7 @@ class Door:
         if any("\0" in argument for argument in arguments):
             raise Defect(f"git {subcommand} got an argument with a zero byte")
         with self._preparing:
-            if not self._fixed:
+            if not self._fixed or not self._are_ours_there():
                 self._prepare()
         environment = self._fixed if repository is None else {**self._fixed, "GIT_DIR": str(repository)}
         command = [
@@ -164,11 +165,19 @@ class Door:
                 raise Unsupported(
                     f"git cannot be started ({type(wrong).__name__}); install git 2.30 or newer"
                 ) from None
-            watched = _Watched(running.proc, subcommand, timeout_seconds, max_bytes)
+            watched = _Watched(running.proc, subcommand, timeout_seconds, max_bytes, self._closed)
             status, stderr = watched.to_the_end(sink or collected.append)
         if status != 0:
             raise sorted_out(subcommand, stderr)
         return b"".join(collected)
+
+    def close(self) -> None:
+        """End the git that runs, within half a second, and every later one."""
+        self._closed.set()
+
+    def _are_ours_there(self) -> bool:
+        """Whether nobody took our files away: without them git would read other people's configuration."""
+        return (self._home / "config").is_file() and (self._home / "askpass").is_file()
 
     def _environment(self) -> dict[str, str]:
         """Ours, over the daemon's; GIT_* of the daemon is taken out by `_without_inherited`."""
@@ -245,13 +254,19 @@ class _Watched:
     """A running git: its two pipes read in one loop, until both end, the deadline passes, or it says too much."""
 
     def __init__(
-        self, process: subprocess.Popen[bytes], subcommand: str, timeout_seconds: float, max_bytes: int
+        self,
+        process: subprocess.Popen[bytes],
+        subcommand: str,
+        timeout_seconds: float,
+        max_bytes: int,
+        closed: threading.Event,
     ) -> None:
         self._process = process
         self._subcommand = subcommand
         self._timeout_seconds = timeout_seconds
         self._deadline = time.monotonic() + timeout_seconds
         self._left = max_bytes
+        self._closed = closed
 
     def to_the_end(self, sink: Callable[[bytes], None]) -> tuple[int, bytes]:
         """Exit status and the first 64 KiB of stderr."""
@@ -276,6 +291,8 @@ class _Watched:
             left = self._deadline - time.monotonic()
             if left <= 0:
                 raise self._late()
+            if self._closed.is_set():
+                raise GitFailed(self._subcommand, Kind.TIMEOUT, "was stopped: syncd lets go of this repository")
             ready = selector.select(min(left, 0.5))
             if not ready and self._ended():  # a grandchild (ssh) keeps a pipe open
                 with contextlib.suppress(ProcessLookupError):

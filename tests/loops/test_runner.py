@@ -59,10 +59,10 @@ def stage():
         (errors.Unreachable("x", retry_after_seconds=1e9), 1, 300.0, False),
         (errors.Conflict("x"), 1, 0.0, False),
         (errors.Expired("x"), 3, 4.0, False),
-        (errors.ConfigError("x"), 1, 300.0, False),
-        (errors.Refused("x"), 7, 300.0, False),
-        (errors.Invalid("x"), 1, 300.0, False),
-        (errors.Unsupported("x"), 1, 300.0, False),
+        (errors.ConfigError("x"), 1, 5.0, False),
+        (errors.Refused("x"), 7, 60.0, False),
+        (errors.Invalid("x"), 2, 10.0, False),
+        (errors.Unsupported("x"), 1, 5.0, False),
         (errors.Defect("x"), 1, 1.0, True),
         (ZeroDivisionError("x"), 2, 2.0, True),
         (OSError("x"), 1, 1.0, True),
@@ -137,6 +137,29 @@ async def test_complaints_name_what_is_not_well(stage):
     assert stage.runner.complaints() == ["loop sync a: no such ref (1 times in a row)"]
     await stage.runner.close()
     assert stage.runner.complaints() == []
+
+
+async def test_a_loop_that_takes_long_to_fail_has_not_recovered(stage):
+    well_at = None
+    left = [errors.Unreachable("no answer within 60 s")] * 3
+    waits = asyncio.Event()
+
+    async def run():
+        nonlocal well_at
+        stage.clock.advance(60)
+        if left:
+            raise left.pop()
+        well_at = stage.clock.monotonic()
+        complaints.append(stage.runner.complaints())
+        waits.set()
+        await asyncio.Event().wait()
+
+    complaints = []
+    stage.runner.start("it", run, well_at=lambda: well_at)
+    await waits.wait()
+    assert stage.slept == [0.75, 1.5, 3.0]
+    assert complaints == [[]], "it is well again, although it has not ended"
+    await stage.runner.close()
 
 
 async def test_cancelling_ends_a_loop_and_lets_it_clean_up(stage):
