@@ -105,7 +105,7 @@ def environment(state: Path) -> dict[str, str]:
 @contextlib.contextmanager
 def running(state: Path, *arguments: str | Path, ready: Sequence[str] = ()) -> Iterator[Daemon]:
     """`syncd up` with these arguments. ready: words of the line that must have come before the block begins."""
-    command = [SYNCD, "up", *map(str, arguments), "--listen", "127.0.0.1:0", "--runtime", "sandbox"]
+    command = [str(SYNCD), "up", *map(str, arguments), "--listen", "127.0.0.1:0", "--runtime", "sandbox"]
     process = subprocess.Popen(
         command, env=environment(state), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
