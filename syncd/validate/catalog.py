@@ -58,6 +58,11 @@ class Entry:
         return Arguments(raw.mapping(self.spec.get("arguments")), (*self.spec_path, "arguments"))
 
     @once
+    def pod_tags(self) -> list[tuple[Path, str]]:
+        """The tags in `podMetadata`, which every template that is called by name gets."""
+        return raw.tags(self.spec.get("podMetadata"), (*self.spec_path, "podMetadata"))
+
+    @once
     def default_images(self) -> frozenset[str]:
         """The template types for which `templateDefaults` has an image."""
         defaults = raw.mapping(self.spec.get("templateDefaults"))

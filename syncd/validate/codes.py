@@ -74,6 +74,7 @@ CODES: Final[dict[str, Rule]] = {
     "V242": Rule("templates beside workflowTemplateRef", ERROR, True, "A workflow that runs a WorkflowTemplate has no templates of its own.", "remove templates, or call the other's templates by templateRef", "spec: {workflowTemplateRef: …, templates: …}"),
     "V244": Rule("image is missing or malformed", ERROR, False, "The container cannot be started without an image that can be named.", "name an image", "containerSet: {containers: [{name: main}]}"),
     "V245": Rule("empty script", WARNING, False, "The script has no source, so it does nothing.", "add source: |", "script: {image: busybox, command: [sh]}"),
+    "V246": Rule("malformed plugin", ERROR, True, "A plugin template has exactly one key: the name of the plugin.", "keep one key", "plugin: {}"),
     # inputs, outputs, arguments
     "V250": Rule("argument without a value", ERROR, True, "The argument has a name and nothing else.", "add value:", "arguments: {parameters: [{name: a}]}"),
     "V251": Rule("valueFrom cannot be used here", ERROR, True, "The value of an argument comes from a ConfigMap or is supplied; the other sources belong to outputs.", "use value, or valueFrom.configMapKeyRef", "valueFrom: {path: /tmp/x}"),
@@ -105,6 +106,8 @@ CODES: Final[dict[str, Rule]] = {
     "V284": Rule("hook without an expression", ERROR, True, "A hook other than exit says when it runs.", "add expression:", "hooks: {running: {template: a}}"),
     "V285": Rule("hook's template is not defined", ERROR, False, "The hook would fail when its time comes.", "correct the name, or add the template", "hooks: {exit: {template: no-such}}"),
     "V286": Rule("uses what is broken", ERROR, True, "What this object refers to has an error, so it cannot run either.", "mend the other object", "templateRef to a template with an error"),
+    "V287": Rule("task's hook without an expression", ERROR, False, "A hook other than exit says when it runs.", "add expression:", "tasks: [{name: A, template: a, hooks: {running: {template: b}}}]"),
+    "V288": Rule("template of another object by its bare name", ERROR, False, "Argo finds it only because another step refers to it by templateRef.", "refer to it by templateRef here as well", "[{templateRef: {name: a, template: b}}, {template: b}]"),
     # steps
     "V303": Rule("no steps", ERROR, False, "There is nothing to do.", "add a step: `- - name: …`", "steps: []"),
     "V304": Rule("needs what runs beside it", WARNING, True, "Steps of one group run at the same time: the outputs of one do not exist when the other starts.", "put them into different groups", "steps: [[{name: a}, {name: b, arguments: … {{steps.a.outputs.result}}}]]"),
@@ -149,6 +152,7 @@ CODES: Final[dict[str, Rule]] = {
     "V372": Rule("metric without help", ERROR, True, "Every metric says what it is.", "add help:", "prometheus: [{name: a, counter: {value: \"1\"}}]"),
     "V373": Rule("metric without a value", ERROR, True, "The metric has no value, or one that does not exist while the node runs.", "add value:", "gauge: {realtime: true, value: \"\"}"),
     "V374": Rule("metric without a type", ERROR, False, "A metric is a gauge, a counter or a histogram.", "add one of them", "prometheus: [{name: a, help: b}]"),
+    "V375": Rule("malformed metric of the workflow", ERROR, False, "The metric cannot be emitted when the workflow ends.", "correct its name, help, labels or value", "metrics: {prometheus: [{name: my-metric}]}"),
     # cron
     "V400": Rule("no schedule", ERROR, True, "A cron without a schedule never fires.", "add schedules: [\"…\"]", "spec: {workflowSpec: …}"),
     "V401": Rule("malformed schedule", ERROR, True, "The schedule cannot be read.", "five fields: minute hour day-of-month month day-of-week, or @daily, @every 1h …", "schedules: [\"61 * * * *\"]"),

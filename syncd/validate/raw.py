@@ -19,7 +19,7 @@ _NESTED: Final = re.compile(r"\{\{((?:[^{}]*\{\{[^{}]*\}\})+[^{}]*)\}\}")
 """A tag with tags in it: Argo replaces the inner ones first."""
 
 UNCLOSED: Final = "{{"
-"""What `tags` gives for a `{{` that never ends: no tag can read like this."""
+"""What `tags` puts before the text behind a `{{` that never ends: no tag can begin like this."""
 
 MAX_TAGS: Final = 5000
 """Tags looked at in one template: more are not written by people."""
@@ -113,7 +113,7 @@ def tags(value: object, path: Path) -> list[tuple[Path, str]]:
             string = _NESTED.sub("", string)
         found += [(place, tag) for tag in TAG.findall(string)]
         if string.rfind("{{") > string.rfind("}}"):
-            found.append((place, UNCLOSED))
+            found.append((place, UNCLOSED + string[string.rfind("{{") + 2 :]))
         if len(found) > MAX_TAGS:
             break
     return found

@@ -224,7 +224,7 @@ class Scope:
         if rest.startswith("parameters."):
             return rest[11:] in template.inputs
         if rest == "parameters":
-            return bool(template.inputs)
+            return True
         if rest.startswith("artifacts."):
             rest = rest[10:]
             if rest in template.input_artifacts:

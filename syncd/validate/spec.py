@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from syncd.argo import labels
 from syncd.argo.manifest import Body, Path
-from syncd.validate import raw
+from syncd.validate import raw, supply
 from syncd.validate.catalog import TEMPLATE_KINDS, Entry, View, key_of_ref
 from syncd.validate.report import Report
 from syncd.validate.rules import arguments, workflow
 from syncd.validate.scope import Globals
 from syncd.validate.template import Arguments, Template
-from syncd.validate.traversal import Base, Traversal
+from syncd.validate.traversal import Traversal
+from syncd.validate.walk import Base
 
 MAX_PARAMETERS = 10_000
 
@@ -25,7 +26,7 @@ def check(entry: Entry, view: View, report: Report) -> None:
     profile = report.profile
     spec, path = entry.spec, entry.spec_path
     workflow.check(entry, report)
-    walk = Traversal(report, view, entry, Globals(is_template), is_template)
+    walk = Traversal(report, view, entry, Globals(is_template))
     own = Base(entry, own=True)
     chain = "cannot validate Workflow: " if profile.as_argo and entry.key.kind == labels.CRON_WORKFLOW else ""
 
@@ -39,7 +40,7 @@ def check(entry: Entry, view: View, report: Report) -> None:
     lint = profile.lint and entry.key.kind != labels.CRON_WORKFLOW
     allow_empty = lint or (is_template and not profile.submit)
     own_prefix = f"{chain}spec.arguments."
-    arguments.check(entry.arguments, own_prefix, allow_empty or base is None, report.add)
+    arguments.check(entry.arguments, own_prefix, allow_empty or base is None, report.add, unique=base is own)
     if base is not None and base is not own and not allow_empty:
         _inherited(entry.arguments, base.entry.arguments, (*path, "workflowTemplateRef"), own_prefix, report)
     _globals(walk.globals, entry, base, given, report)
@@ -56,7 +57,8 @@ def _referred(ref: Body, entry: Entry, view: View, walk: Traversal, chain: str) 
     path = (*entry.spec_path, "workflowTemplateRef")
     key = key_of_ref(ref, entry.key.namespace)
     if not key.name:
-        walk.report.add("V281", path, f"{chain}workflowTemplateRef has no name", "add name:")
+        message = f'{chain}{key.kind.lower()}s.argoproj.io "" not found: workflowTemplateRef has no name'
+        walk.report.add("V281", path, message, "add name:")
         return None
     found = view.get(key)
     if found is None:
@@ -127,9 +129,9 @@ def _entrypoint(
     if is_template:
         walk.visit(template, base, None, chain)
         return
-    walk.visit(template, base, inputs_of(template, given), chain)
+    walk.visit(template, base, inputs_of(template, given), chain, given)
     own = Base(entry, own=True)
-    walk.supply(template, given, own, path, chain, extra=False)
+    supply.check(walk, template, given, own, path, chain, extra=False)
 
 
 def inputs_of(template: Template, given: Arguments) -> dict[str, str | None]:
@@ -171,8 +173,8 @@ def _exit(walk: Traversal, entry: Entry, base: Base, is_template: bool, chain: s
     if is_template:
         walk.visit(template, base, None, chain)
         return
-    walk.visit(template, base, inputs_of(template, entry.arguments), chain)
-    walk.supply(template, entry.arguments, Base(entry, own=True), path, chain, extra=False)
+    walk.visit(template, base, inputs_of(template, entry.arguments), chain, entry.arguments)
+    supply.check(walk, template, entry.arguments, Base(entry, own=True), path, chain, extra=False)
 
 
 def _named(walk: Traversal, name: str, path: Path, base: Base, chain: str) -> Template | None:
@@ -181,7 +183,7 @@ def _named(walk: Traversal, name: str, path: Path, base: Base, chain: str) -> Te
         found = walk.local(name, path, base, None, chain)
         return found[0] if found else None
     template = base.entry.by_name.get(name)
-    if template is None:
+    if template is None and "{{" not in name:
         message = f"template reference {base.entry.key.name}.{name} not found: {base.entry.key} has no such template"
         walk.report.add("V280", path, chain + message)
     return template

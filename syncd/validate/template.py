@@ -80,6 +80,19 @@ class Arguments:
         for index, item in raw.mappings(body.get("artifacts")):
             self.artifacts.setdefault(raw.text(item.get("name")), ((*path, "artifacts", index), item))
 
+    def tags_for(self, template: Template) -> list[tuple[Path, str]]:
+        """The tags in what these give to a template."""
+        found: list[tuple[Path, str]] = []
+        for name in template.inputs:
+            if (argument := self.parameters.get(name)) is not None:
+                value = {"value": argument.value or "", "valueFrom": argument.value_from}
+                found += raw.tags(value, argument.path)
+        for name in template.input_artifacts:
+            if name in self.artifacts:
+                path, body = self.artifacts[name]
+                found += raw.tags(body, path)
+        return found
+
     def merged(self, other: Arguments) -> Arguments:
         """These, and those of `other` that have a name of their own (Argo's util.MergeParameters)."""
         merged = Arguments(self.body, self.path)
@@ -231,6 +244,17 @@ class Template:
     def replaced_tags(self) -> list[tuple[Path, str]]:
         """The tags in values of inputs that a caller's argument takes the place of."""
         return raw.tags({"inputs": self._inputs(replaced=True)}, self.path)
+
+    def unreplaced_tags(self, given: Arguments) -> list[tuple[Path, str]]:
+        """Those of `replaced_tags` that stand in an input for which nothing is given."""
+        inputs = raw.mapping(self.body.get("inputs"))
+        found: list[tuple[Path, str]] = []
+        for path, tag in self.replaced_tags:
+            kind, index = path[len(self.path) + 1 : len(self.path) + 3]
+            name = raw.text(raw.mapping(raw.items(inputs.get(str(kind)))[int(index)]).get("name"))
+            if name not in (given.parameters if kind == "parameters" else given.artifacts):
+                found.append((path, tag))
+        return found
 
     @once
     def output_tags(self) -> list[tuple[Path, str]]:

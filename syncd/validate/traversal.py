@@ -12,71 +12,28 @@ Source: Argo v4.1.2 workflow/validate/validate.go (Workflow, validateTemplateHol
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Final
 
 from syncd.argo import labels
 from syncd.argo.manifest import Body, Key, Path
-from syncd.base.problems import Severity
-from syncd.validate import raw
-from syncd.validate.catalog import Entry, View, key_of_ref
-from syncd.validate.codes import CODES
+from syncd.validate import raw, resolution, supply
+from syncd.validate.catalog import key_of_ref
 from syncd.validate.findings import findings
-from syncd.validate.report import Report, listed, nearest
-from syncd.validate.rules import dag, expressions, loops, names, templates, variables
-from syncd.validate.scope import CHECKED_PREFIXES, Globals, Items, Node, Scope
+from syncd.validate.report import listed, nearest
+from syncd.validate.rules import dag, expressions, loops, names, templates
+from syncd.validate.scope import Items, Node, Scope
 from syncd.validate.settled import UNKNOWN, Values, settle
-from syncd.validate.template import Argument, Arguments, Call, Template, has_location_or_key
+from syncd.validate.template import Arguments, Call, Template
+from syncd.validate.walk import Base, Walk
 
 MAX_CHAIN: Final = 60
 """Calls within calls that are followed: deeper ones are judged when their own turn comes."""
 
 
-@dataclass(frozen=True, slots=True)
-class Base:
-    """Where template names are looked up. own: the manifest being judged; site: its call that led here (own: unused)."""
+class Traversal(Walk):
+    """One walk; see the module."""
 
-    entry: Entry
-    own: bool
-    site: Path = ()
-
-
-@dataclass(slots=True)
-class Traversal:
-    """The state of one walk; see the module."""
-
-    report: Report
-    view: View
-    own: Entry
-    globals: Globals
-    is_template: bool
-    visited: set[tuple[Key, str]] = field(default_factory=set)
-    blamed: set[tuple[Key, str]] = field(default_factory=set)
-    told: set[tuple[str, Path, str]] = field(default_factory=set)
-
-    def say(
-        self, code: str, base: Base, path: Path, chain: str, message: str, remedy: str = "", shared: bool = False
-    ) -> None:
-        """One problem. In another object: said once per object at the call that led there, as that object's own fault.
-
-        shared: it comes from what this workflow gives the other object, so it is said as such, once per message.
-        """
-        rule = CODES[code]
-        if base.own:
-            if (code, path, message) in self.told:
-                return
-            self.told.add((code, path, message))
-            self.report.add(code, path, chain + message if rule.argo else message, remedy)
-            return
-        blame = (base.entry.key, message if shared else "")
-        if blame in self.blamed or rule.severity is not Severity.ERROR or not rule.argo:
-            return
-        self.blamed.add(blame)
-        if shared:
-            self.report.add(code, base.site, chain + message, remedy)
-        else:
-            self.report.add("V286", base.site, chain + message, f"the fault is in {base.entry.key}: mend it there")
+    __slots__ = ()
 
     # -- calls ---------------------------------------------------------------------------------------------------------
 
@@ -111,6 +68,10 @@ class Traversal:
         template = base.entry.by_name.get(wanted)
         if template is not None:
             return template, base
+        if base.own and (stored := self.stored.get(wanted)) is not None:
+            message = f"template '{name}' is not in this object: it is one of {stored[1].entry.key}"
+            self.say("V288", base, path, chain, message)
+            return stored
         if "{{=" not in wanted:
             known = [key for key in base.entry.by_name if key]
             near = nearest(name, known)
@@ -158,7 +119,9 @@ class Traversal:
             return None
         if entry.key == self.own.key and base.own:
             return template, base
-        return template, Base(entry, own=False, site=path if base.own else base.site)
+        found = template, Base(entry, own=False, site=path if base.own else base.site)
+        self.stored.setdefault(template.name, found)
+        return found
 
     def missing(self, key: Key) -> str:
         """What to do about an object that is not there."""
@@ -174,8 +137,18 @@ class Traversal:
 
     # -- templates -----------------------------------------------------------------------------------------------------
 
-    def visit(self, template: Template, base: Base, inputs: dict[str, str | None] | None, chain: str) -> None:
-        """Judge a template at its first visit. inputs: what is known of its values (the entrypoint's); None = nothing."""
+    def visit(
+        self,
+        template: Template,
+        base: Base,
+        inputs: dict[str, str | None] | None,
+        chain: str,
+        given: Arguments | None = None,
+    ) -> None:
+        """Judge a template at its first visit.
+
+        inputs: what is known of its values (the entrypoint's); given: the workflow's own arguments; None = nothing is known.
+        """
         inline = "inline" in template.path
         values = Values(self.globals, template, inputs)
 
@@ -198,71 +171,20 @@ class Traversal:
             self.dag(scope, template, base, values, chain)
         else:
             here = f"{chain}templates.{template.name}: "
-            self.unresolved(template.tags, scope, base, here)
-            if inputs is not None:
-                self.unresolved(template.replaced_tags, scope, base, here)
+            resolution.unresolved(self, template.tags + template.output_tags, scope, base, here, values)
+            if not inline:
+                resolution.unresolved(self, base.entry.pod_tags, scope, base, here, values)
+            if given is not None:
+                resolution.unresolved(self, given.tags_for(template), scope, Base(self.own, own=True), here, values)
+                resolution.unresolved(self, template.unreplaced_tags(given), scope, base, here, values)
             templates.settled_leaf(template, values, say)
-        self.unresolved(template.output_tags, scope, base, f"{chain}templates.{template.name}.outputs ")
+        if template.kind in ("steps", "dag"):
+            here = f"{chain}templates.{template.name}.outputs "
+            resolution.unresolved(self, template.output_tags, scope, base, here, values)
         if base.own:
-            self.unknown_names(
-                expressions.of_outputs(template), scope, f"templates.{template.name}.outputs ", Items({})
+            resolution.unknown_names(
+                self, expressions.of_outputs(template), scope, f"templates.{template.name}.outputs ", Items({})
             )
-
-    def unresolved(
-        self,
-        tags: list[tuple[Path, str]],
-        scope: Scope,
-        base: Base,
-        chain: str,
-        items: Items | None = None,
-        call: Call | None = None,
-        graph: dag.Graph | None = None,
-        said: Container[tuple[Path, str]] = (),
-    ) -> None:
-        """Say which of the tags resolve to nothing. call: the step or task that they stand in, None = a template's body;
-        graph, said: of a task, who waits for whom, and the missing dependencies that were said already."""
-        inline = call.inline if call is not None else None
-
-        def ancestor(name: str) -> bool:
-            return graph is not None and call is not None and graph.is_ancestor(name, call.name)
-
-        for path, tag in tags:
-            if self.report.full:
-                return
-            if tag[0:1] == "=":
-                if base.own:
-                    self.unknown_names([(path, tag[1:])], scope, chain, items)
-                continue
-            name = tag.strip()
-            if "{{" in name and tag != raw.UNCLOSED:
-                # a tag within a tag: the inner one first, as SubstituteParams has done by now
-                name = settle(name, Values(self.globals, scope.template, None))
-            if not name.startswith(CHECKED_PREFIXES):
-                if base.own and (doubt := variables.doubt(tag, path, scope.template, items)):
-                    self.report.add(doubt.code, path, chain + doubt.message, doubt.remedy)
-            elif not scope.knows(name, items, inline, ancestor):
-                message = f"failed to resolve {{{{{tag}}}}}"
-                self.say("V340", base, path, chain, message, scope.remedy(name), shared=name.startswith("workflow."))
-            elif graph is not None and call is not None and base.own:
-                self.not_awaited(name, path, call, graph, chain, said)
-
-    def not_awaited(
-        self, name: str, path: Path, call: Call, graph: dag.Graph, chain: str, said: Container[tuple[Path, str]]
-    ) -> None:
-        """Say that a task uses another without waiting for it, unless that is said already. Hooks run later anyhow."""
-        task = dag.not_awaited(name, call, graph)
-        if task and (path, task) not in said and "hooks" not in path:
-            remedy = f"add {task!r} to the dependencies of {call.name!r}"
-            self.report.add("V321", path, f"{chain}{{{{{name}}}}} may not exist yet when the task starts", remedy)
-
-    def unknown_names(self, sources: Iterable[tuple[Path, str]], scope: Scope, chain: str, items: Items | None) -> None:
-        """Say which names in expressions nothing has. What an expression guards by `??` or `?.` may be missing."""
-        for path, source in sources:
-            for name in expressions.required(source):
-                if not scope.knows_path(name, items):
-                    remedy = scope.remedy(name) or expressions.hyphens(name, source)
-                    self.report.add("V355", path, f"{chain}the expression uses {name}, which is not known here", remedy)
-                    break
 
     # -- steps and tasks -----------------------------------------------------------------------------------------------
 
@@ -286,11 +208,13 @@ class Traversal:
             node.template = target[0] if target else None
             if target and call.has_exit_hook:
                 node.outputs = True
-            self.unresolved(call.tags, scope, base, f"{chain}templates.{template.name}.steps ", items, call)
+            within = f"{chain}templates.{template.name}.steps "
+            resolution.unresolved(self, call.tags, scope, base, within, values, resolution.Around(call, items))
             node.outputs = True
             if target:
                 self.globals.add_outputs(target[0])
-                self.supply(target[0], call.arguments, base, call.path, here)
+                supply.check(self, target[0], call.arguments, base, call.path, here)
+                supply.timeouts(self, *target, call.arguments, values, here)
 
     def dag(self, scope: Scope, template: Template, base: Base, values: Values, chain: str) -> None:
         """All tasks first, in the order of their dependencies; then their arguments, seen from each."""
@@ -307,12 +231,8 @@ class Traversal:
         wanted = raw.text(raw.mapping(template.body.get("dag")).get("target"))
         if wanted:
             path = (*template.path, "dag", "target")
-            self.unresolved(
-                [(path, tag) for tag in raw.TAG.findall(wanted)],
-                scope,
-                base,
-                f"{chain}templates.{template.name}.targets ",
-            )
+            found = [(path, tag) for tag in raw.TAG.findall(wanted)]
+            resolution.unresolved(self, found, scope, base, f"{chain}templates.{template.name}.targets ", values)
             for missing in dag.missing_targets(settle(wanted, values), graph):
                 message = (
                     f"templates.{template.name}.targets: target '{missing.replace(UNKNOWN, wanted)}' is not defined"
@@ -324,12 +244,14 @@ class Traversal:
                 scope.nodes[call.name].status = True
             absent = list(dag.missing_dependencies(call, graph))
             said = {(at, task) for at, task, _, _ in absent}
-            self.unresolved(call.tags, scope, base, here, Items(call.body), call, graph, said)
+            around = resolution.Around(call, Items(call.body), graph, said)
+            resolution.unresolved(self, call.tags, scope, base, here, values, around)
             for at, task, kind, name in absent:
                 remedy = f"add {task!r} to the dependencies of {call.name!r}"
                 self.say("V319", base, at, here, f"missing dependency '{task}' for {kind} '{name}'", remedy)
             if (target := targets[call.name]) is not None:
-                self.supply(target[0], call.arguments, base, call.path, here)
+                supply.check(self, target[0], call.arguments, base, call.path, here)
+                supply.timeouts(self, *target, call.arguments, values, here)
 
     def call(self, call: Call, base: Base, values: Values, chain: str) -> tuple[Template, Base] | None:
         """Find whom a call means and judge it there."""
@@ -338,51 +260,9 @@ class Traversal:
             self.visit(*target, None, chain)
         return target
 
-    def supply(
-        self, template: Template, arguments: Arguments, base: Base, path: Path, chain: str, extra: bool = True
-    ) -> None:
-        """Whether the arguments of a call give the template what it asks for. extra: say what it did not ask for, too."""
-        prefix = f"templates.{template.name} " if template.name else ""
-        for name, body in template.inputs.items():
-            argument = arguments.parameters.get(name)
-            if not supplied(body, argument):
-                remedy = _misspelt(name, arguments.parameters, template.inputs)
-                message = f"{prefix}inputs.parameters.{name} was not supplied"
-                self.say("V257", base, argument.path if argument and extra else path, chain, message, remedy)
-        for name, body in template.input_artifacts.items():
-            if name not in arguments.artifacts and body.get("optional") is not True and not has_location_or_key(body):
-                remedy = _misspelt(name, arguments.artifacts, template.input_artifacts)
-                self.say("V257", base, path, chain, f"{prefix}inputs.artifacts.{name} was not supplied", remedy)
-        if not base.own or not extra:
-            return
-        for name, argument in arguments.parameters.items():
-            if name and name not in template.inputs:
-                remedy = f"template {template.name!r} has: {listed(template.inputs) or 'no input parameters'}"
-                self.report.add(
-                    "V258", argument.path, f"{chain}argument '{name}' is not an input of the template", remedy
-                )
-
 
 def _named(chain: str, template: Template, message: str) -> str:
     """The chain for a message; with the template's name where neither says it."""
-    if chain or message.startswith((f"templates.{template.name}", "error in ", "either templates.")):
+    if chain or message.startswith((f"templates.{template.name}", "template '", "error in ", "either templates.")):
         return chain
     return f"templates.{template.name} "
-
-
-def supplied(body: Body, argument: Argument | None) -> bool:
-    """Whether an input parameter has a value. Source: Argo v4.1.2 workflow/common/util.go ProcessArgs.
-
-    An argument without a value takes the default away, too: so says overwriteWithArguments.
-    """
-    if argument is not None:
-        return argument.value is not None or argument.from_config_map
-    if raw.scalar(body.get("value")) is not None or raw.scalar(body.get("default")) is not None:
-        return True
-    return raw.present(raw.mapping(body.get("valueFrom")).get("configMapKeyRef"))
-
-
-def _misspelt(name: str, given: Mapping[str, object], inputs: Mapping[str, object]) -> str:
-    """A hint where something with nearly that name is given."""
-    near = nearest(name, [key for key in given if key not in inputs])
-    return f"{near!r} is given: did you mean {name!r}?" if near else ""

@@ -96,7 +96,7 @@ spec:
             "10:29 V261 templates.main.inputs.artifacts.a.from not valid in inputs",
             "13:9 V264 templates.main.outputs.parameters.a does not have valueFrom or value specified",
             "14:9 V263 templates.main.outputs.parameters.b has both valueFrom and value specified, choose one",
-            "15:19 V265 templates.main.outputs.parameters.c: valueFrom type unspecified. choose one of: path, jqFilter, jsonPath, para",
+            "15:19 V265 templates.main valueFrom type unspecified. choose one of: path, jqFilter, jsonPath, parameter, raw, expression",
             "16:19 V266 templates.main.outputs.parameters.d.parameter or expression must be specified for DAG templates",
             "16:41 V209 spec.templates[0].outputs.parameters[3].valueFrom.parameter must be a string, not true",
             "17:19 V266 templates.main.outputs.parameters.e.parameter or expression must be specified for DAG templates",

@@ -108,6 +108,38 @@ spec:
         workflow("- name: main\n  steps:\n  - - {name: a, templateRef: {name: shared, template: main}}\n"),
         ["9:19 V280 templates.main.steps[0].a template reference shared.main not found"],
     ),
+    "what Argo forgets to ask": (
+        """\
+apiVersion: argoproj.io/v1alpha1
+kind: Workflow
+metadata: {name: flow}
+spec:
+  entrypoint: main
+  arguments: {parameters: [{name: needed, value: x}]}
+  metrics: {prometheus: [{name: my-metric, help: h, counter: {value: "1"}}]}
+  templates:
+  - name: main
+    steps:
+    - - {name: a, templateRef: {name: base, template: sound}, arguments: {parameters: [{name: message, value: x}]}}
+    - - {name: b, template: sound, arguments: {parameters: [{name: message, value: x}]}}
+  - name: plug
+    plugin: {}
+  - name: out
+    dag: {tasks: [{name: A, template: leaf, hooks: {ready: {template: leaf}}}]}
+    outputs: {artifacts: [{name: a}]}
+  - name: leaf
+    container: {image: busybox}
+""",
+        [
+            "7:26 V375 workflow metric name 'my-metric' is invalid. Metric names must contain alphanumeric charac",
+            "12:19 V288 template 'sound' is not in this object: it is one of WorkflowTemplate/default/base",
+            "14:5 V246 templates.plug.plugin: expected exactly one key, got 0",
+            "14:5 V900 templates.plug: the embedded engine does not run plugin templates yet; the node will end i",
+            "16:53 V287 templates.out.tasks.A.ready Expression required",
+            "16:53 V900 templates.out.A: the embedded engine does not run the hook 'ready' yet; it is not run",
+            "17:27 V271 templates.out.outputs.artifacts.a has neither from nor fromExpression",
+        ],
+    ),
 }
 
 

@@ -16,20 +16,24 @@ if TYPE_CHECKING:
     from syncd.validate.findings import Say
 
 
-def check(arguments: Arguments, prefix: str, allow_empty: bool, say: Say) -> None:
-    """Names and values. prefix: as Argo writes it (`spec.arguments.`); allow_empty: values may come at submission."""
+def check(arguments: Arguments, prefix: str, allow_empty: bool, say: Say, unique: bool = True) -> None:
+    """Names and values. prefix: as Argo writes it (`spec.arguments.`); allow_empty: values may come at submission;
+    unique: False where they are merged with a template's, which takes the first of each name."""
     if not arguments.body:
         return
     for kind in ("parameters", "artifacts"):
         names.check_list(
-            arguments.body.get(kind), f"{prefix}{kind}", (*arguments.path, kind), say, names.parameter_fault
+            arguments.body.get(kind),
+            f"{prefix}{kind}",
+            (*arguments.path, kind),
+            say,
+            names.parameter_fault,
+            unique=unique,
         )
-    check_values(arguments, prefix, allow_empty, say)
-
-
-def check_values(arguments: Arguments, prefix: str, allow_empty: bool, say: Say) -> None:
-    """That each parameter has a value and each artifact a place to come from."""
+    first = {argument.path for argument in arguments.parameters.values()}
     for index, body in raw.mappings(arguments.body.get("parameters")):
+        if not unique and (*arguments.path, "parameters", index) not in first:
+            continue
         _parameter(body, (*arguments.path, "parameters", index), prefix, allow_empty, say)
     for index, body in raw.mappings(arguments.body.get("artifacts")):
         name = raw.text(body.get("name"))

@@ -14,13 +14,13 @@ from syncd.base import yamltext
 from syncd.validate import raw
 from syncd.validate.rules import names
 from syncd.validate.rules.dag import cycle
+from syncd.validate.settled import UNKNOWN
 from syncd.validate.template import Template
 
 if TYPE_CHECKING:
     from syncd.validate.findings import Say
 
 _EXPRESSION: Final = re.compile(r"\{\{\s*=\s*(.+?)\s*\}\}")
-_ANY_TAG: Final = re.compile(r"\{\{.*?\}\}", re.DOTALL)
 _PULL: Final = re.compile(r"[^\s]+")
 
 
@@ -49,6 +49,9 @@ def check(template: Template, default_images: frozenset[str], say: Say) -> None:
         say("V245", (*path, "script"), f"templates.{name}.script.source is empty: the script would do nothing")
     if type(body.get("containerSet")) is dict:
         _container_set(template, say)
+    plugin = body.get("plugin")
+    if type(plugin) is dict and len(plugin) != 1:
+        say("V246", (*path, "plugin"), f"templates.{name}.plugin: expected exactly one key, got {len(plugin)}")
     for index, container in raw.mappings(body.get("sidecars")):
         _reserved(raw.text(container.get("name")), f"templates.{name}.sidecars", (*path, "sidecars", index), say)
     if template.kind == "resource":
@@ -127,14 +130,10 @@ def _resource(template: Template, say: Say) -> None:
     wanted = raw.mapping(raw.mapping(source).get("artifact")).get("name")
     if type(wanted) is str and wanted not in template.input_artifacts:
         say("V237", (*path, "manifestFrom"), f"artifact {wanted} in `manifestFrom` refer to a non-exist artifact")
-    if manifest and not _is_yaml(manifest):
-        say("V237", (*path, "manifest"), f"{prefix}.manifest must be a valid yaml")
 
 
-def _is_yaml(text: str) -> bool:
-    """Whether the manifest is one YAML document once its tags have values. A text that is one tag may become anything."""
-    if _ANY_TAG.fullmatch(text.strip()):
-        return True
-    replaced = _ANY_TAG.sub("placeholder", _EXPRESSION.sub("placeholder", text))
+def is_yaml(text: str) -> bool:
+    """Whether a manifest, settled as far as it goes, is YAML. A tag that is not known by then is no value: it must be quoted."""
+    replaced = _EXPRESSION.sub("placeholder", text).replace(UNKNOWN, "placeholder")
     first = next(iter(yamltext.documents(replaced)), None)
     return first is None or isinstance(first, yamltext.Document)

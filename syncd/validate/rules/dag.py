@@ -150,7 +150,15 @@ def check(template: Template, say: Say) -> None:
     if not raw.items(tasks):
         say("V310", path, f"{prefix} must have at least one task")
         return
-    names.check_list(tasks, f"{prefix}.tasks", (*path, "tasks"), say)
+    names.check_list(tasks, f"{prefix}.tasks", (*path, "tasks"), say, unique=False, computed=True)
+    seen: set[str] = set()
+    for place, call in enumerate(template.calls):
+        if call.name in seen and call.name:
+            message = (
+                f"{prefix} sorting failed: duplicated nodeName {call.name}: {prefix}.tasks[{place}].name is not unique"
+            )
+            say("V215", (*call.path, "name"), message)
+        seen.add(call.name)
     whole = graph(template)
     calls = template.calls
     using_depends = any(raw.text(call.body.get("depends")) for call in calls)
@@ -166,7 +174,7 @@ def check(template: Template, say: Say) -> None:
         if using_depends and call.body.get("continueOn") is not None:
             message = f"{prefix} cannot use 'continueOn' when using 'depends'. Instead use 'dep-task.Failed'/'dep-task.Errored'"
             say("V317", (*call.path, "continueOn"), message)
-        _dependencies(call, whole, place, where, calls, say)
+        _dependencies(template, call, whole, place, say)
     if whole.cycle:
         text = "->".join(whole.cycle[:30])
         message = f"{prefix} sorting failed: graph with cycle: {prefix}.tasks dependency cycle detected: {text}"
@@ -174,7 +182,8 @@ def check(template: Template, say: Say) -> None:
         say("V311", (*at.path, "depends" if raw.text(at.body.get("depends")) else "dependencies"), message)
 
 
-def _dependencies(call: Call, whole: Graph, place: int, where: str, calls: Sequence[Call], say: Say) -> None:
+def _dependencies(template: Template, call: Call, whole: Graph, place: int, say: Say) -> None:
+    where = f"templates.{template.name}.tasks.{call.name}"
     depends = raw.text(call.body.get("depends"))
     path = (*call.path, "depends" if depends else "dependencies")
     for name, result in _RESULT.findall(depends):
@@ -187,19 +196,23 @@ def _dependencies(call: Call, whole: Graph, place: int, where: str, calls: Seque
         if other is None:
             near = nearest(name, whole.index)
             remedy = f"did you mean {near!r}?" if near else f"tasks: {listed(key for key in whole.index if key)}"
-            message = f"{where} dependency '{name}' not defined (sorting failed: invalid dependency {name})"
+            message = f"templates.{template.name} sorting failed: invalid dependency {name}: {where} dependency '{name}' not defined"
             say("V312", path, message, remedy)
-        elif of_items and not calls[other].expands:
+        elif of_items and not template.calls[other].expands:
             message = (
-                f"{where} dependency '{name}' uses an items-based condition such as .AnySucceeded or .AllFailed"
-                " but does not contain any items"
+                f"templates.{template.name}.tasks.{name} dependency '{name}' uses an items-based condition such as"
+                f" .AnySucceeded or .AllFailed but does not contain any items; {call.name!r} asks for it"
             )
             say("V313", path, message)
 
 
 def missing_targets(target: str, whole: Graph) -> list[str]:
     """The names in `target` that no task has; what is still a variable is let through."""
-    return [name for name in target.split(" ") if name not in whole.index and not _PARAMETER.search(name)]
+    return [
+        name
+        for name in (target.split(" ") if target else ())
+        if name not in whole.index and not _PARAMETER.search(name)
+    ]
 
 
 def missing_dependencies(call: Call, whole: Graph) -> Iterator[tuple[Path, str, str, str]]:

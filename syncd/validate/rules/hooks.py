@@ -20,18 +20,21 @@ if TYPE_CHECKING:
 def check(call: Call, prefix: str, entry: Entry, say: Say) -> None:
     """Of a step or task."""
     body = call.body
-    check_hooks(raw.mapping(body.get("hooks")), (*call.path, "hooks"), prefix, entry, say)
+    code = "V287" if "tasks" in call.path else "V284"
+    check_hooks(raw.mapping(body.get("hooks")), (*call.path, "hooks"), prefix, entry, say, code=code)
     if name := raw.text(body.get("onExit")):
         _known(name, (*call.path, "onExit"), f"{prefix}.onExit", entry, say)
 
 
-def check_hooks(hooks: Body, path: Path, prefix: str, entry: Entry, say: Say, lookup: bool = True) -> None:
-    """`hooks` of anything. lookup: their templates are those of `entry`."""
+def check_hooks(
+    hooks: Body, path: Path, prefix: str, entry: Entry, say: Say, lookup: bool = True, code: str = "V284"
+) -> None:
+    """`hooks` of anything. lookup: their templates are those of `entry`; code: Argo forgets to ask tasks for expressions."""
     for name, value in hooks.items():
         hook = raw.mapping(value)
         where = (*path, name)
         if name != "exit" and not raw.text(hook.get("expression")):
-            say("V284", where, f"{prefix}.{name} Expression required")
+            say(code, where, f"{prefix}.{name} Expression required")
         template, ref = raw.text(hook.get("template")), raw.mapping(hook.get("templateRef"))
         if template and lookup:
             _known(template, (*where, "template"), f"{prefix}.{name}", entry, say)

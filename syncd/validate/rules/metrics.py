@@ -25,6 +25,15 @@ def check(template: Template, say: Say) -> None:
     check_list(rows, f"templates.{template.name} ", (*template.path, "metrics", "prometheus"), say)
 
 
+def check_workflow(rows: object, path: Path, say: Say) -> None:
+    """The metrics of a whole workflow, which Argo reads only when they are due: one code for all of their faults."""
+
+    def softly(code: str, path: Path, message: str, remedy: str = "") -> None:
+        say("V375", path, message, remedy)
+
+    check_list(rows, "workflow ", path, softly)
+
+
 def check_list(rows: object, prefix: str, path: Path, say: Say) -> None:
     """A list of metrics, wherever it stands."""
     for index, body in raw.mappings(rows):

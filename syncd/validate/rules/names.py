@@ -68,11 +68,19 @@ def step_fault(name: str, taken: bool) -> tuple[str, str] | None:
 
 
 def check_list(
-    value: object, prefix: str, path: Path, say: Say, fault: Callable[[str], str] = field_fault, gap: str = ""
+    value: object,
+    prefix: str,
+    path: Path,
+    say: Say,
+    fault: Callable[[str], str] = field_fault,
+    gap: str = "",
+    unique: bool = True,
+    computed: bool = False,
 ) -> None:
     """The names in a list of parameters, artifacts, templates or tasks: given, well-formed, unique.
 
-    prefix: as Argo writes it, up to the index (`spec.templates`); path: of the list.
+    prefix: as Argo writes it, up to the index (`spec.templates`); path: of the list; gap: what Argo puts between the two;
+    computed: names may hold variables, which Argo replaces before it looks.
     """
     seen: set[str] = set()
     for index, item in raw.mappings(value):
@@ -81,11 +89,16 @@ def check_list(
         if not name:
             say("V213", (*path, index), f"{where} is required")
             continue
-        if words := fault(name):
+        if not (computed and "{{" in name) and (words := fault(name)):
             say("V214", (*path, index, "name"), f"{where}: '{name}' is invalid: {words}")
-        if name in seen:
+        if unique and name in seen:
             say("V215", (*path, index, "name"), f"{where} '{name}' is not unique")
         seen.add(name)
+
+
+def is_label_value(text: str) -> bool:
+    """Whether Kubernetes takes it as the value of a label."""
+    return len(text) <= 63 and _LABEL.fullmatch(text) is not None
 
 
 def check_object(manifest: Manifest, report: Report) -> None:
@@ -106,6 +119,6 @@ def check_object(manifest: Manifest, report: Report) -> None:
     for key, value in raw.mapping(metadata.get("labels")).items():
         if not _KEY.fullmatch(key) or len(key) > 317:
             report.add("V216", ("metadata", "labels", key), f"label key {key!r} is malformed")
-        elif type(value) is str and (len(value) > 63 or not _LABEL.fullmatch(value)):
+        elif type(value) is str and not is_label_value(value):
             remedy = "at most 63 letters, digits, '-', '_' and '.'; longer text belongs under annotations"
             report.add("V216", ("metadata", "labels", key), f"value of label {key!r} is malformed", remedy)

@@ -28,7 +28,7 @@ def check(template: Template, say: Say) -> None:
     path = (*template.path, "outputs")
     for kind in ("parameters", "artifacts"):
         prefix = f"templates.{template.name}.outputs.{kind}"
-        names.check_list(body.get(kind), prefix, (*path, kind), say, names.parameter_fault, gap=" ")
+        names.check_list(body.get(kind), prefix, (*path, kind), say, names.parameter_fault, gap=" ", computed=True)
     for index, artifact in raw.mappings(body.get("artifacts")):
         where = (*path, "artifacts", index)
         ref = f"outputs.artifacts.{raw.text(artifact.get('name'))}"
@@ -85,13 +85,13 @@ def _parameter(body: Body, ref: str, path: Path, template: Template, say: Say) -
     where = (*path, "valueFrom")
     if len(given) + supplied == 0:
         message = "valueFrom type unspecified. choose one of: path, jqFilter, jsonPath, parameter, raw, expression"
-        say("V265", where, f"{ref}: {message}")
+        say("V265", where, f"{message} ({ref})")
         return
     if len(given) + supplied > 1:
         message = "multiple valueFrom types specified. choose one of: path, jqFilter, jsonPath, parameter, raw"
         if template.kind in ("steps", "dag") and given == ["parameter", "expression"]:
-            message = f"shouldn't have both `from` and `expression` specified in `ValueFrom` for {NAMES[template.kind]} templates; {message}"
-        say("V265", where, f"{ref} {message}", f"given: {', '.join(given + ['supplied'] * supplied)}")
+            message = f"{ref} shouldn't have both `from` and `expression` specified in `ValueFrom` for {NAMES[template.kind]} templates; {message}"
+        say("V265", where, f"{message} ({ref})", f"given: {', '.join(given + ['supplied'] * supplied)}")
         return
     kind = NAMES.get(template.kind, "")
     if template.kind in ("container", "containerSet", "script") and "path" not in given:

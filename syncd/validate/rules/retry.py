@@ -27,17 +27,18 @@ def check(template: Template, say: Say) -> None:
         f"templates.{template.name}.retryStrategy",
         (*template.path, "retryStrategy"),
         say,
+        "V360",
     )
 
 
-def check_strategy(value: object, prefix: str, path: Path, say: Say) -> None:
-    """A retryStrategy, wherever it stands."""
+def check_strategy(value: object, prefix: str, path: Path, say: Say, policy_code: str = "V204") -> None:
+    """A retryStrategy, wherever it stands. policy_code: Argo looks at the policy of a template only."""
     if type(value) is not dict:
         return
     policy = raw.text(value.get("retryPolicy"))
     if policy and policy not in POLICIES:
         say(
-            "V360",
+            policy_code,
             (*path, "retryPolicy"),
             f"{policy} is not a valid RetryPolicy",
             f"choose one of: {', '.join(POLICIES)}",

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from syncd.argo.manifest import Path
 from syncd.base import units
 from syncd.validate import raw
+from syncd.validate.rules import containers
 from syncd.validate.settled import UNKNOWN, Values, settle
 from syncd.validate.template import NAMES, Template
 
@@ -29,7 +30,7 @@ def check(template: Template, say: Say) -> None:
     """The faults that the text alone shows."""
     body, name, path = template.body, template.name, template.path
     if not template.kinds:
-        say("V220", path, f"templates.{name} template type unspecified. {CHOICES}")
+        say("V220", path, f"template '{name}' type is unknown: templates.{name} template type unspecified. {CHOICES}")
     elif len(template.kinds) > 1:
         remedy = f"it has {' and '.join(template.kinds)}: keep one, and put the others into templates of their own"
         say(
@@ -95,7 +96,7 @@ def settled_timeouts(template: Template, values: Values, say: Settled) -> None:
 
 
 def settled_leaf(template: Template, values: Values, say: Settled) -> None:
-    """activeDeadlineSeconds and a resource's action with what is known of the variables in them."""
+    """activeDeadlineSeconds, a resource's action and manifest, with what is known of the variables in them."""
     body, name = template.body, template.name
     deadline = body.get("activeDeadlineSeconds")
     if deadline is not None and not _is_deadline(deadline, values):
@@ -107,6 +108,10 @@ def settled_leaf(template: Template, values: Values, say: Settled) -> None:
         if action not in ("get", "create", "apply", "delete", "replace", "patch") and not action.startswith(UNKNOWN):
             message = f"templates.{name}.resource.action must be one of: get, create, apply, delete, replace, patch"
             say("V237", (*template.path, "resource", "action"), message)
+        manifest = raw.text(resource.get("manifest"))
+        if manifest and action not in ("delete", "get") and not containers.is_yaml(settle(manifest, values)):
+            message = f"templates.{name}.resource.manifest must be a valid yaml"
+            say("V237", (*template.path, "resource", "manifest"), message)
 
 
 def _is_deadline(value: object, values: Values) -> bool:

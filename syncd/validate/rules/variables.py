@@ -49,7 +49,7 @@ class Doubt(NamedTuple):
 def doubt(tag: str, path: Path, template: Template, items: Items | None) -> Doubt | None:
     """What is odd about a simple tag whose name Argo does not check; None = nothing. items: of the call it stands in."""
     name = tag.strip()
-    if tag == raw.UNCLOSED:
+    if tag.startswith(raw.UNCLOSED):
         return Doubt(
             "V342", "a {{ is never closed by }}", "close it, or Argo takes everything up to the next }} for a name"
         )

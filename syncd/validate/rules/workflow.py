@@ -37,9 +37,8 @@ def check(entry: Entry, report: Report) -> None:
     )
     _pod_gc(spec, path, report)
     templates.pod_resources(spec.get("podResources"), "spec.podResources", (*path, "podResources"), "", report.add)
-    metrics.check_list(
-        raw.mapping(spec.get("metrics")).get("prometheus"), "workflow ", (*path, "metrics", "prometheus"), report.add
-    )
+    rows = raw.mapping(spec.get("metrics")).get("prometheus")
+    metrics.check_workflow(rows, (*path, "metrics", "prometheus"), report.add)
     retry.check_strategy(spec.get("retryStrategy"), "spec.retryStrategy", (*path, "retryStrategy"), report.add)
     defaults = raw.mapping(spec.get("templateDefaults"))
     retry.check_strategy(
@@ -91,6 +90,12 @@ def _pod_gc(spec: Body, path: Path, report: Report) -> None:
         elif operator in ("In", "NotIn") and not values:
             report.add(
                 "V239", where, "podGC.labelSelector invalid: for 'in', 'notin' operators, values set can't be empty"
+            )
+        elif fault := next((value for value in raw.strings(values) if not names.is_label_value(value)), ""):
+            report.add(
+                "V239",
+                where,
+                f"podGC.labelSelector invalid: values: Invalid value: {fault!r}: a valid label is required",
             )
         elif operator in ("Exists", "DoesNotExist") and values:
             report.add(
