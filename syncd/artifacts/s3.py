@@ -152,7 +152,10 @@ def _make_bucket(store: S3Store) -> None:
     except urllib.error.HTTPError as error:
         with error:
             if error.code != 409:
-                raise Refused(f"bucket cannot be created: status {error.code}") from None
+                raise Refused(
+                    f"the server refuses to make the bucket (status {error.code}); make it by hand and leave out "
+                    "createBucketIfNotPresent, or check accessKeySecret and secretKeySecret"
+                ) from None
     except OSError as error:
         raise Unreachable(f"bucket cannot be created: {getattr(error, 'reason', 'no answer')}") from None
 

@@ -53,6 +53,11 @@ class Artifacts:
         self._sleep = sleep
         self._drivers = drivers.table(root)
 
+    @property
+    def archive_logs(self) -> bool:
+        """Whether the configured repository wants every step's log."""
+        return self._default.archive_logs
+
     async def repository(self, reference: Mapping[str, Any] | None, namespace: str) -> Repository:
         """The repository of a run. reference: its `artifactRepositoryRef`, empty = the namespace's default, else ours.
 

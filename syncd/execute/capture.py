@@ -86,7 +86,7 @@ def capture(
         kept = _artifact(artifact, task, found, views, artifacts, own, started_at, faults)
         if kept is not None:
             saved.append(kept)
-    if task.archive_logs and log.exists():
+    if (task.archive_logs or own.archive_logs) and log.exists():
         try:
             saved.append(_log(task, log, artifacts, own, started_at))
         except SyncdError as error:

@@ -258,7 +258,9 @@ def _prove(found: Container) -> None:
             entry.size, entry.mode = len(data), 0o755
             tar.addfile(entry, io.BytesIO(data))
         try:
-            done = found._run("import", str(archive), _PROOF_IMAGE)
+            done = found._run("image", "inspect", _PROOF_IMAGE)
+            if done.returncode:
+                done = found._run("import", str(archive), _PROOF_IMAGE)
             if done.returncode == 0:
                 done = found._run("run", "--rm", "--network", "none", "--entrypoint", "/proof", _PROOF_IMAGE)
         except Unreachable as error:

@@ -102,7 +102,8 @@ class Performer:
         job = Job(task, folder, self._default, Slot(folder, staging.MAIN), log)
         self._jobs[task.task_id] = job
         try:
-            if staging.is_light(task) and not self._default.slow and not folder.exists():
+            plain = not self._default.slow and not self._artifacts.archive_logs
+            if plain and staging.is_light(task) and not folder.exists():
                 self._start_light(job)
             else:
                 job.worker = asyncio.create_task(self._work(job), name=f"task {task.task_id}")
@@ -229,7 +230,7 @@ class Performer:
         job.progress_path = found.progress
         lookup = await self._lookup(task)
         own: Repository | None = None
-        if found.root is not None or task.archive_logs:
+        if found.root is not None or task.archive_logs or self._artifacts.archive_logs:
             own = for_template(await self._artifacts.repository(task.repository, task.namespace), task.template)
         brought = False
         for label, container in found.containers:
@@ -268,7 +269,7 @@ class Performer:
         if own is None:
             self._conclude(job, ended, at)
             return
-        if job.runtime.slow:
+        if job.runtime.slow and found.root is not None:
             await asyncio.to_thread(capture.fetch, task, found, job.runtime, job.slot)
         captured = await asyncio.to_thread(
             capture.capture,

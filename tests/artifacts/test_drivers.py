@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -26,12 +25,6 @@ class Place:
 
 def no_secret(namespace: str, name: str, key: str) -> str:
     raise NotFound(name)
-
-
-@pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[seaweed.Server]:
-    with seaweed.running(tmp_path_factory.mktemp("s3")) as found:
-        yield found
 
 
 def of_s3(server: seaweed.Server, tmp_path: Path) -> Place:

@@ -43,7 +43,9 @@ class House:
     seen: list[TaskStarted | TaskFinished | TaskProgress] = field(default_factory=list)
     repository: dict[str, Any] | None = None
     options: Options = field(
-        default_factory=lambda: Options(kill_after_seconds=0.3, sample_seconds=0.05, poll_seconds=0.01)
+        default_factory=lambda: Options(
+            kill_after_seconds=0.3, sample_seconds=0.05, poll_seconds=0.01, last_words_seconds=0.4
+        )
     )
 
     def __post_init__(self) -> None:

@@ -143,7 +143,7 @@ async def test_a_light_step_is_adopted_as_well(house: House, daemon: Any) -> Non
 
 
 async def test_the_deadline_holds_while_no_daemon_is_there(house: House, daemon: Any) -> None:
-    task = house.task(counting("setsid sleep 50 & sleep 50"), deadline=datetime.now(UTC) + timedelta(seconds=4))
+    task = house.task(counting("setsid sleep 50 & sleep 50"), deadline=datetime.now(UTC) + timedelta(seconds=2.5))
     first = await daemon(task)
     await first.until("TaskStarted")
     await written(house.state / "volumes" / "default" / "marks" / "x")

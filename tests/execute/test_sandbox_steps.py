@@ -321,3 +321,14 @@ async def test_what_cannot_run_says_why(house: House, template: dict[str, object
     finished = await house.run({"name": "step", **template})
     assert finished.phase in ("Error", "Failed")
     assert words in finished.message
+
+
+async def test_logs_are_archived_where_the_task_or_the_repository_says_so(house: House) -> None:
+    task = house.task(shell("echo kept"), archive_logs=True)
+    await house.performer.start(task)
+    (log,) = (await house.finished(task)).outputs["artifacts"]
+    assert log == {"name": "main-logs", "local": {"key": f"wf/{task.pod_name}/main.log"}}
+    assert (house.state / "artifacts" / log["local"]["key"]).read_text() == "kept\n"
+    house.repository = {"archiveLogs": True}
+    house.performer = house.again()
+    assert (await house.run(shell("true"))).outputs["artifacts"][0]["name"] == "main-logs"
