@@ -9,13 +9,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import hashlib
 import json
 import logging
 import os
 import signal
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TextIO
@@ -46,6 +49,11 @@ log = logging.getLogger(__name__)
 
 Reread = Callable[[], Config]
 
+_THREADS = 64
+"""For blocking work of steps, artifacts and logs; made as they are needed. asyncio's own measure is the cores and four."""
+_PATIENCE_SECONDS = 10.0
+_LOOK_MS = 5000
+
 
 class Daemon:
     """One embedded daemon. reread: reads the configuration again, None = it has no file."""
@@ -58,6 +66,8 @@ class Daemon:
         self.url = ""
         self.login = ""
         self._reread = reread
+        self._reloading = asyncio.Lock()
+        self._doors: auth.Doors | None = None
         self._listener: Any = None
         self._words = Words(words, self.parts.clock) if words is not None else None
         self.parts.bus.subscribe(self._words if self._words is not None else journal.Journal())
@@ -66,7 +76,7 @@ class Daemon:
         """Listen, then run the loops. Raises ConfigError where the address is taken."""
         parts = self.parts
         config = parts.config
-        doors = doors_of(self.state, config, parts.clock)
+        self._doors = doors = doors_of(self.state, config, parts.clock)
         services = making.services(parts, reload=self.reload, address=lambda: self.url)
         application = make_application(services, doors)
         self._listener = await start_server(application, config.listen.host, config.listen.port)
@@ -87,7 +97,7 @@ class Daemon:
         await self._remember(parts)
         retired = await self._retired(config)
         for source in config.sources:
-            self._start_source(source, config, retired)
+            self._start_source(sync_loop(self.parts, source, config, retired))
 
     async def _retired(self, config: Config) -> frozenset[str]:
         """Sources that own objects and are configured no longer."""
@@ -108,31 +118,35 @@ class Daemon:
                 return
             after = page.after
 
-    def _start_source(self, source: SourceConfig, config: Config, retired: frozenset[str]) -> None:
-        loop = sync_loop(self.parts, source, config, retired)
-        self.parts.sources.loops[source.name] = loop
-        self.parts.runner.start(f"sync {source.name}", loop.run, rest=loop.rest)
+    def _start_source(self, loop: SyncLoop) -> None:
+        self.parts.sources.loops[loop.name] = loop
+        self.parts.runner.start(f"sync {loop.name}", loop.run, rest=loop.rest, well_at=loop.well_at)
 
     async def reload(self) -> Mapping[str, Any]:
-        """Read the configuration again: sources come, go and change; everything else says that it wants a restart.
+        """Read the configuration again: sources and tokens come, go and change; all else says that it wants a restart.
 
-        Raises ConfigError, and changes nothing then.
+        Raises ConfigError, and changes nothing then. One at a time.
         """
         if self._reread is None:
             raise ConfigError("this daemon was started without a configuration file; restart it with other arguments")
-        old, new = self.parts.config, self._reread()
-        before = {source.name: source for source in old.sources}
-        after = {source.name: source for source in new.sources}
-        gone = [name for name in before if name not in after]
-        changed = [name for name in after if name in before and before[name] != after[name]]
-        fresh = [name for name in after if name not in before]
-        for name in (*gone, *changed):
-            await self.parts.runner.stop(f"sync {name}")
-            loop = self.parts.sources.loops.pop(name)
-            await loop.close(removed=name in gone)
-        self.parts.config = replace(old, sources=new.sources)
-        for name in (*changed, *fresh):
-            self._start_source(after[name], new, await self._retired(new))
+        async with self._reloading:
+            old, new = self.parts.config, self._reread()
+            before = {source.name: source for source in old.sources}
+            after = {source.name: source for source in new.sources}
+            gone = [name for name in before if name not in after]
+            changed = [name for name in after if name in before and before[name] != after[name]]
+            fresh = [name for name in after if name not in before]
+            retired = await self._retired(new)
+            made = [sync_loop(self.parts, after[name], new, retired) for name in (*changed, *fresh)]
+            if self._doors is not None:
+                self._doors.replace(credentials_of(self.state, old))
+            for name in (*gone, *changed):
+                await self.parts.runner.stop(f"sync {name}")
+                loop = self.parts.sources.loops.pop(name)
+                await loop.close(removed=name in gone)
+            self.parts.config = replace(old, sources=new.sources)
+            for loop in made:
+                self._start_source(loop)
         stale = [name for name in Config.__slots__ if name != "sources" and getattr(old, name) != getattr(new, name)]
         told = {"removed": gone, "changed": changed, "added": fresh, "restart": stale}
         log.info("configuration read again: %s", json.dumps(told))
@@ -157,15 +171,27 @@ class Daemon:
 
 
 def doors_of(state: Path, config: Config, clock: SystemClock) -> auth.Doors:
-    """Who is let in: the token of the state directory, and those of listen.tokensFile."""
+    """Who is let in. Raises ConfigError."""
+    return auth.Doors(
+        credentials_of(state, config),
+        clock,
+        hosts=config.listen.allowed_hosts,
+        configured=bool(config.listen.tokens_file),
+    )
+
+
+def credentials_of(state: Path, config: Config) -> list[auth.Credential]:
+    """The token of the state directory, made if need be, and those of listen.tokensFile. Raises ConfigError."""
     credentials = [auth.Credential("local", tokens.load_or_create(state / "token"))]
     if config.listen.tokens_file:
         try:
-            lines = Path(config.listen.tokens_file).read_text().split()
+            lines = Path(config.listen.tokens_file).read_text(encoding="ascii").split()
         except OSError as error:
             raise ConfigError(f"listen.tokensFile {config.listen.tokens_file}: {error.strerror}") from error
+        except UnicodeDecodeError:
+            raise ConfigError(f"listen.tokensFile {config.listen.tokens_file}: tokens are plain ASCII") from None
         credentials += [auth.Credential(f"token {number}", line) for number, line in enumerate(lines, 1)]
-    return auth.Doors(credentials, clock, hosts=config.listen.allowed_hosts, configured=bool(config.listen.tokens_file))
+    return credentials
 
 
 def sync_loop(parts: making.Parts, source: SourceConfig, config: Config, retired: frozenset[str]) -> SyncLoop:
@@ -190,19 +216,23 @@ def serve(config: Config, *, words: bool, reread: Reread | None = None, config_f
 async def _serve(
     state: Path, config: Config, words: TextIO | None, reread: Reread | None, config_file: Path | None
 ) -> int:
+    loop = asyncio.get_running_loop()
+    loop.set_default_executor(ThreadPoolExecutor(_THREADS, thread_name_prefix="syncd"))
     store = open_store(state, clock=SystemClock(), random=SystemRandom())
     try:
         async with store.exclusive():
             daemon = Daemon(state, config, store, words, reread)
-            stopping = asyncio.Event()
-            loop = asyncio.get_running_loop()
+            stopping, asked = asyncio.Event(), asyncio.Event()
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.add_signal_handler(number, stopping.set)
             if reread is not None:
-                loop.add_signal_handler(signal.SIGHUP, lambda: daemon.parts.runner.start("reload", _once(daemon)))
+                loop.add_signal_handler(signal.SIGHUP, asked.set)
             await daemon.start()
-            if reread is not None and config_file is not None:
-                daemon.parts.runner.start("configuration", lambda: _follow(daemon, config_file))
+            if reread is not None:
+                daemon.parts.runner.start("reload", lambda: _reload(daemon, asked))
+                if config_file is not None:
+                    saved = _content(config_file)
+                    daemon.parts.runner.start("configuration", lambda: _follow(config_file, saved, asked))
             await stopping.wait()
             left = await daemon.stop()
             say = (lambda line: print(line, file=words, flush=True)) if words is not None else log.info
@@ -211,25 +241,54 @@ async def _serve(
             say("stopped" if not left else f"stopped; {len(left)} step{'s' if len(left) > 1 else ''} left running")
     finally:
         await store.close()
+    _end_soon()
     return 0
 
 
-def _once(daemon: Daemon) -> Callable[[], Any]:
-    async def run() -> None:
-        await daemon.reload()
+def _end_soon() -> None:
+    """Everything is saved: a thread that hangs (a disk, an object store) does not keep the process from ending."""
+    last = threading.Timer(_PATIENCE_SECONDS, os._exit, (0,))
+    last.daemon = True
+    last.start()
 
-    return run
 
-
-async def _follow(daemon: Daemon, path: Path) -> None:
-    """Reload when the configuration file is saved. A file that is wrong is said, and the old one stays in force."""
-    from watchfiles import awatch
-
-    async for _ in awatch(path.parent, recursive=False):
+async def _reload(daemon: Daemon, asked: asyncio.Event) -> None:
+    """Reload when asked to. A configuration that is wrong is said, and the old one stays in force."""
+    while True:
+        await asked.wait()
+        asked.clear()
         try:
             await daemon.reload()
         except ConfigError as error:
             log.error("the configuration is wrong and the old one stays in force: %s", error)
+
+
+async def _follow(daemon: Daemon, path: Path) -> None:
+    """Reload when the configuration file says something else. A file that is wrong is said, and the old one stays in force.
+
+    Its folder is watched, since a file is replaced by renaming (and a mounted one by a link beside it); what else is written
+    there, a log of ours perhaps, is no reason.
+    """
+    from watchfiles import awatch
+
+    said = _text(path)
+    async for _ in awatch(path.parent, recursive=False):
+        text = _text(path)
+        if text in (said, None):
+            continue
+        said = text
+        try:
+            await daemon.reload()
+        except ConfigError as error:
+            log.error("the configuration is wrong and the old one stays in force: %s", error)
+
+
+def _text(path: Path) -> bytes | None:
+    """What a file holds; None = it cannot be read just now."""
+    try:
+        return path.read_bytes()
+    except OSError:
+        return None
 
 
 def write_whole(path: Path, text: str) -> None:
