@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up test check fmt lint types layers docs verify bench clean
+.PHONY: help setup up test check fmt lint types layers docs verify image-test bench clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-8s %s\n", $$1, $$2}'
@@ -54,6 +54,9 @@ docs: $(VENV)/.dev ## Write the pages that come from tables
 
 verify: $(VENV)/.dev ## Fail where a generated page is stale
 	@$(BIN)/python docs/generate.py --check
+
+image-test: $(VENV)/.dev ## The steps of the Dockerfile outside of Docker (downloads 200 MB)
+	@SYNCD_SLOW=1 $(BIN)/python -m pytest -q tests/image
 
 bench: $(VENV)/.dev ## Measure what is hot; JSON on stdout (ARGS='--only steps')
 	@$(BIN)/python -m bench $(ARGS)

@@ -247,7 +247,7 @@ class Remains:
     async def remove(self, namespace: str, name: str, uid: str) -> None:
         if self.executor is not None:
             await self.executor.forget_run(uid)
-        await asyncio.to_thread(shutil.rmtree, self._state / "artifacts" / name, True)
+        await asyncio.to_thread(shutil.rmtree, self._state / "artifacts" / namespace / name, True)
 
     async def prune(self, now: datetime) -> None:
         ages = self._config.retention

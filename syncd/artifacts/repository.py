@@ -18,6 +18,8 @@ from syncd.artifacts import drivers
 from syncd.base.errors import Invalid, Unsupported
 
 DEFAULT_KEY_FORMAT: Final = "{{workflow.name}}/{{pod.name}}"
+LOCAL_KEY_FORMAT: Final = "{{workflow.namespace}}/{{workflow.name}}/{{pod.name}}"
+"""In the directory of ours runs are deleted by their folder: two namespaces may have runs of one name."""
 
 _TAG: Final = re.compile(r"\{\{\s*([^{}]*?)\s*\}\}")
 _STRFTIME: Final = "YmdHMSjyBbAapIfUuVGvwCDeFgklnRrTtWxXZzch"
@@ -29,7 +31,7 @@ class Repository:
 
     kind: str = "local"
     base: Mapping[str, Any] = field(default_factory=dict)
-    key_format: str = DEFAULT_KEY_FORMAT
+    key_format: str = LOCAL_KEY_FORMAT
     archive_logs: bool = False
 
 
@@ -43,7 +45,7 @@ def repository(config: Mapping[str, Any] | None) -> Repository:
     kind = drivers.kind_of(config)
     if kind is None or kind == "local":
         base = dict(config.get("local") or {})
-        key_format = str(base.pop("keyFormat", "") or DEFAULT_KEY_FORMAT)
+        key_format = str(base.pop("keyFormat", "") or LOCAL_KEY_FORMAT)
         return Repository("local", {}, key_format, archive_logs)
     if kind != "s3":
         raise Unsupported(

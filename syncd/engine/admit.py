@@ -45,6 +45,8 @@ def admit(workflow: Body, lookup: Lookup, defaults: Mapping[str, Any] | None = N
         spec = merge.workflow_spec(spec, dict(referred.get("spec") or {}))
         scope = "local/"
     spec = merge.workflow_spec(spec, own_spec)
+    if spec.get("synchronization"):
+        raise Invalid("mutexes and semaphores are not run by the embedded engine yet; run this workflow in a cluster")
     templates: dict[str, dict[str, Body]] = {"local": by_name(spec.get("templates"))}
     agenda = [*templates["local"].values()]
     if isinstance(spec.get("hooks"), Mapping):

@@ -24,11 +24,20 @@ _FRAMES: dict[str, type[Frame]] = {
     "suspend": SuspendFrame,
 }
 
+_NOT_YET = {"synchronization": "mutexes and semaphores are", "daemon": "daemon steps are"}
+"""Fields of a template that may not be passed over: a lock not taken is worse than a step not run."""
+
 
 def launch(machine: Machine, invocation: Invocation, bound: Body, scope: str) -> None:
     """Start a call whose template is bound: as a retry node where a strategy is in force, else as what it is."""
     if not invocation.attempt and machine.retry_strategy(bound) is not None:
         RetryFrame(machine, invocation, bound, scope).begin()
+        return
+    unable = next((field for field, word in _NOT_YET.items() if bound.get(field)), "")
+    if unable:
+        machine.broken(
+            invocation, f"{_NOT_YET[unable]} not run by the embedded engine yet; run this workflow in a cluster"
+        )
         return
     kind = template.kind(bound)
     frame = _FRAMES.get(kind)
