@@ -263,32 +263,27 @@ async def _reload(daemon: Daemon, asked: asyncio.Event) -> None:
             log.error("the configuration is wrong and the old one stays in force: %s", error)
 
 
-async def _follow(daemon: Daemon, path: Path) -> None:
-    """Reload when the configuration file says something else. A file that is wrong is said, and the old one stays in force.
+async def _follow(path: Path, saved: bytes, asked: asyncio.Event) -> None:
+    """Ask for a reload when the configuration file says something else than it did. saved: its `_content` when it was read.
 
     Its folder is watched, since a file is replaced by renaming (and a mounted one by a link beside it); what else is written
-    there, a log of ours perhaps, is no reason.
+    there, a log of ours perhaps, is no reason. Where no change is heard of, the file is looked at now and then.
     """
     from watchfiles import awatch
 
-    said = _text(path)
-    async for _ in awatch(path.parent, recursive=False):
-        text = _text(path)
-        if text in (said, None):
-            continue
-        said = text
-        try:
-            await daemon.reload()
-        except ConfigError as error:
-            log.error("the configuration is wrong and the old one stays in force: %s", error)
+    async for _ in awatch(path.parent, recursive=False, rust_timeout=_LOOK_MS, yield_on_timeout=True):
+        content = _content(path)
+        if content not in (saved, b""):
+            saved = content
+            asked.set()
 
 
-def _text(path: Path) -> bytes | None:
-    """What a file holds; None = it cannot be read just now."""
+def _content(path: Path) -> bytes:
+    """A hash of what a file holds; empty where it cannot be read just now."""
     try:
-        return path.read_bytes()
+        return hashlib.sha256(path.read_bytes()).digest()
     except OSError:
-        return None
+        return b""
 
 
 def write_whole(path: Path, text: str) -> None:
