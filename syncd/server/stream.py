@@ -79,22 +79,22 @@ async def relay(request: web.Request, source: AsyncIterator[Any]) -> web.StreamR
     tasks = [asyncio.create_task(buffer.pump(source)), asyncio.create_task(closing.wait())]
     try:
         response = await _begin(request, events)
-        while not closing.is_set():
-            if not await _ready(buffer, tasks[1], pace.keepalive_seconds):
-                if request.transport is None or request.transport.is_closing():
-                    break
-                await write(request, response, b":\n" if events else b"\n", pace.patience_seconds)
-                continue
-            if lines := buffer.take():
-                await write(request, response, lines, pace.patience_seconds)
-            elif buffer.ended:
-                break
-        if buffer.error is not None:
-            status, said, _ = faults.answer(buffer.error)
-            if not events:
-                error = {"grpc_code": said["code"], "http_code": status, "message": said["message"]}
-                await write(request, response, _line({"error": error}, events), pace.patience_seconds)
         with contextlib.suppress(ConnectionResetError):  # the client has what it wanted, and is gone
+            while not closing.is_set():
+                if not await _ready(buffer, tasks[1], pace.keepalive_seconds):
+                    if request.transport is None or request.transport.is_closing():
+                        break
+                    await write(request, response, b":\n" if events else b"\n", pace.patience_seconds)
+                    continue
+                if lines := buffer.take():
+                    await write(request, response, lines, pace.patience_seconds)
+                elif buffer.ended:
+                    break
+            if buffer.error is not None:
+                status, said, _ = faults.answer(buffer.error)
+                if not events:
+                    error = {"grpc_code": said["code"], "http_code": status, "message": said["message"]}
+                    await write(request, response, _line({"error": error}, events), pace.patience_seconds)
             await response.write_eof()
         return response
     finally:
