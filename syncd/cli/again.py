@@ -28,7 +28,7 @@ def run(args: Namespace, verb: str, sent: Callable[[Named], dict[str, Any]]) -> 
     check_parameters(args.parameter)
     if args.watch and args.wait:
         raise ConfigError("--wait and --watch exclude each other; give one of them")
-    terminal, _ = output.standard(args)
+    terminal, errors = output.standard(args)
     follows = args.wait or args.watch or args.log
     with reach.writing(args) as client:
         made = []
@@ -37,7 +37,7 @@ def run(args: Namespace, verb: str, sent: Callable[[Named], dict[str, Any]]) -> 
             made.append(body)
             if not (follows and args.output in ("json", "yaml")) and not (args.watch and args.output != "name"):
                 workflows.show(body, terminal, args.output)
-        good = not follows or following.follow(client, made, args, terminal)
+        good = not follows or following.follow(client, made, args, terminal, errors)
     return Exit.GOOD if good else Exit.NO
 
 

@@ -49,7 +49,8 @@ def python(state: Path, config: Config) -> Answer:
 def git(state: Path, config: Config) -> Answer:
     """The git program."""
     try:
-        done = subprocess.run(["git", "version"], capture_output=True, timeout=20, check=False)
+        program = shutil.which("git") or "git"
+        done = subprocess.run([program, "version"], capture_output=True, timeout=20, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return Answer("git", "bad", "not found", "install git 2.43.7 or newer; plain directories work without it")
     text = done.stdout.decode(errors="replace").strip().removeprefix("git version ")

@@ -10,6 +10,7 @@ import queue
 import threading
 import time
 from argparse import Namespace
+from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
@@ -56,10 +57,7 @@ def states(client: Client, namespace: str, name: str) -> Iterator[Body]:
 
 def wait(client: Client, namespace: str, name: str) -> Body:
     """The run once it has ended."""
-    body: Body = {}
-    for body in states(client, namespace, name):
-        pass
-    return body
+    return deque(states(client, namespace, name), maxlen=1)[0]
 
 
 def ended_line(body: Body) -> str:
@@ -159,17 +157,18 @@ def log(
         terminal.say(f"{terminal.paint(f'{pod}:', colours[pod])} {content}")
 
 
-def follow(client: Client, found: list[Body], args: Namespace, terminal: Terminal) -> bool:
+def follow(client: Client, found: list[Body], args: Namespace, terminal: Terminal, errors: Terminal) -> bool:
     """Do what --watch, --wait and --log say with runs that have begun; whether all is well with them.
 
-    With `-o json|yaml` the finished objects are printed, one value each.
+    With `-o json|yaml` the finished objects are printed, one value each, and logs go to `errors`.
     """
     good = True
     for body in found:
         namespace, name = str(body["metadata"]["namespace"]), str(body["metadata"]["name"])
         silent = args.output in ("json", "yaml", "name")
         if args.log:
-            log(client, namespace, name, terminal, query={"logOptions.follow": True})
+            beside = errors if args.output in ("json", "yaml") else terminal
+            log(client, namespace, name, beside, query={"logOptions.follow": True})
         if args.watch and not silent:
             ended = watch(client, namespace, name, terminal, args.output)
         else:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from typing import Any
 
+from syncd.base.errors import Conflict, NotFound
 from syncd.cli import arguments, output, reach, workflows
-from syncd.cli.exits import Exit
+from syncd.cli.exits import Exit, of_error
 
 
 def add(parser: ArgumentParser, *, nodes: bool = False, message: bool = False) -> None:
@@ -22,7 +23,8 @@ def add(parser: ArgumentParser, *, nodes: bool = False, message: bool = False) -
 
 def run(args: Namespace, verb: str, done: str) -> int:
     """Do it to every workflow that is meant. done: the verb's participle."""
-    terminal, _ = output.standard(args)
+    terminal, errors = output.standard(args)
+    code: int = Exit.GOOD
     sent: dict[str, Any] = {
         "nodeFieldSelector": getattr(args, "node_field_selector", ""),
         "message": getattr(args, "message", ""),
@@ -32,10 +34,15 @@ def run(args: Namespace, verb: str, done: str) -> int:
             if args.dry_run:
                 terminal.say(f"workflow {name} {done} (dry-run)")
                 continue
-            body = client.call(
-                "PUT",
-                workflows.path(namespace, name, verb),
-                sent={"namespace": namespace, "name": name, **{k: v for k, v in sent.items() if v}},
-            )
+            try:
+                body = client.call(
+                    "PUT",
+                    workflows.path(namespace, name, verb),
+                    sent={"namespace": namespace, "name": name, **{k: v for k, v in sent.items() if v}},
+                )
+            except (Conflict, NotFound) as refusal:  # the others can be done all the same
+                errors.say(f"syncd: error: workflow {name}: {refusal}")
+                code = of_error(refusal)
+                continue
             terminal.say(f"workflow {body['metadata']['name']} {done}")
-    return Exit.GOOD
+    return code

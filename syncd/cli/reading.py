@@ -27,11 +27,12 @@ from syncd.validate.workspace import Workspace
 
 @dataclass(slots=True)
 class Found:
-    """What was read. problems: in order of their places."""
+    """What was read. problems: in order of their places; ignored: (place, why) of what is none of ours."""
 
     problems: list[Problem] = field(default_factory=list)
     files: int = 0
     manifests: int = 0
+    ignored: list[tuple[str, str]] = field(default_factory=list)
 
 
 def problems(args: Namespace, *, ignore_missing: bool = False, strict: bool = True) -> Found:
@@ -72,6 +73,7 @@ def judged(contents: Mapping[str, bytes], refused: list[Problem], namespace: str
         sorted([*workspace.problems(), *refused]),
         len(contents),
         sum(len(found.manifests) for found in decoded.values()),
+        sorted(entry for found in decoded.values() for entry in found.ignored),
     )
 
 

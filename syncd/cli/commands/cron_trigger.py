@@ -24,11 +24,11 @@ def add(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> int:
     """Run it."""
-    terminal, _ = output.standard(args)
+    terminal, errors = output.standard(args)
     follows = args.wait or args.watch or args.log
     with reach.writing(args) as client:
         body = client.call("POST", schedules.path(reach.namespace(args), args.cron, "trigger"))
         if not (follows and args.output in ("json", "yaml")) and not args.watch:
             workflows.show(body, terminal, args.output)
-        good = not follows or following.follow(client, [body], args, terminal)
+        good = not follows or following.follow(client, [body], args, terminal, errors)
     return Exit.GOOD if good else Exit.NO

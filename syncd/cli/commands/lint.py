@@ -12,7 +12,8 @@ from syncd.cli.exits import Exit
 from syncd.cli.output import Terminal
 
 ABOUT = """Check manifests offline: all problems at once, each with its place and what to do. Files refer to each other
-across everything that is named here. Exit code 1: there are errors (with --strict: or warnings)."""
+across everything that is named here. Exit code 1: there are errors
+(with --strict: or warnings), or nothing to check."""
 EXAMPLES = """
 syncd lint .
 syncd lint workflows/ templates/build.yaml
@@ -22,6 +23,7 @@ syncd lint . -o json
 syncd lint . -o github
 syncd lint . --kinds workflowtemplates,cronworkflows
 """
+_NAMED: Final = 20
 _KINDS: Final = {
     "workflows": "Workflow",
     "workflowtemplates": "WorkflowTemplate",
@@ -58,7 +60,7 @@ def add(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> int:
     """Run it."""
-    terminal, _ = output.standard(args)
+    terminal, errors_to = output.standard(args)
     kinds = _kinds(args.kinds)
     found = reading.problems(args, ignore_missing=args.ignore_missing, strict=args.strict is not False)
     problems = [p for p in found.problems if not kinds or not p.object or p.object.partition("/")[0] in kinds]
@@ -70,6 +72,11 @@ def run(args: Namespace) -> int:
             terminal.say(_annotation(problem))
     else:
         _show(problems, errors, found, args.output, terminal)
+    if not found.manifests and not problems:
+        for place, reason in found.ignored[:_NAMED]:
+            errors_to.say(f"syncd: {output.clean(place)}: {output.clean(reason)}")
+        errors_to.say("syncd: error: found nothing to lint in what is named; is it the right path?")
+        return Exit.NO
     bad = errors or (args.strict and problems)
     return Exit.NO if bad else Exit.GOOD
 
@@ -107,6 +114,8 @@ def _show(problems: list[Problem], errors: int, found: reading.Found, form: str,
     warnings = len(problems) - errors
     more = f", {warnings} warning{'s' if warnings != 1 else ''}" if warnings else ""
     read = f" ({found.manifests} manifests in {found.files} files{more})"
+    if not found.manifests and not errors:
+        return
     if errors:
         sign = terminal.paint("✖" if terminal.utf8 else "x", output.RED)
         terminal.say(f"{sign} {errors} linting errors found!{read}")

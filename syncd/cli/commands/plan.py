@@ -116,7 +116,8 @@ def _show(told: dict[str, Any], terminal: Terminal) -> None:
         sign, colour = _SIGNS.get(change["verb"], (" ", 0))
         where = f"   {change['path']}" if change["path"] else ""
         reason = f"   {output.clean(change['reason'])}" if change["reason"] else ""
-        terminal.say(f"  {terminal.paint(f'{sign} {change["verb"]}', colour)}  {key}{where}{reason}")
+        verb = terminal.paint(f"{sign} {change['verb']}", colour)
+        terminal.say(f"  {verb}  {key}{where}{reason}")
         for difference in change["diff"]:
             terminal.say(f"      {_difference(difference, terminal)}")
         if fires.get(key):

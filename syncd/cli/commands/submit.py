@@ -82,7 +82,7 @@ def run(args: Namespace) -> int:
         if not follows or args.server_dry_run:
             return Exit.GOOD
         try:
-            good = following.follow(client, made, args, terminal)
+            good = following.follow(client, made, args, terminal, errors)
         except KeyboardInterrupt:
             if client.offline:
                 _end(client, made, errors)
