@@ -31,7 +31,7 @@ class Repository:
 
     kind: str = "local"
     base: Mapping[str, Any] = field(default_factory=dict)
-    key_format: str = LOCAL_KEY_FORMAT
+    key_format: str = DEFAULT_KEY_FORMAT
     archive_logs: bool = False
 
 

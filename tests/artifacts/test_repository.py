@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,15 +15,16 @@ from syncd.artifacts.store import Artifacts
 from syncd.base.errors import Invalid, NotFound, Unreachable, Unsupported
 
 AT = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
+LOCAL = Repository(key_format="{{workflow.namespace}}/{{workflow.name}}/{{pod.name}}")
 S3 = {"bucket": "b", "endpoint": "e"}
 
 
 @pytest.mark.parametrize(
     ("config", "expected"),
     [
-        (None, Repository()),
-        ({}, Repository()),
-        ({"archiveLogs": True}, Repository(archive_logs=True)),
+        (None, LOCAL),
+        ({}, LOCAL),
+        ({"archiveLogs": True}, replace(LOCAL, archive_logs=True)),
         ({"local": {"keyFormat": "x"}}, Repository(key_format="x")),
         ({"s3": S3}, Repository("s3", S3)),
         ({"s3": {**S3, "keyPrefix": "p/"}}, Repository("s3", S3, "p/{{workflow.name}}/{{pod.name}}")),
@@ -128,7 +130,7 @@ def artifacts(tmp_path: Path) -> Artifacts:
     [
         ({}, "ns", Repository("s3", S3)),
         ({}, "elsewhere", Repository(key_format="d")),
-        ({"key": "other"}, "ns", Repository(archive_logs=True)),
+        ({"key": "other"}, "ns", replace(LOCAL, archive_logs=True)),
         ({"configMap": "artifact-repositories", "key": "main"}, "ns", Repository("s3", S3)),
     ],
 )

@@ -183,16 +183,30 @@ async def test_a_step_killed_with_its_supervisor_is_lost_and_not_run_again(house
 
 async def test_a_supervisor_that_dies_alone_leaves_a_step_that_is_waited_for(house: House) -> None:
     """Without its outer half nobody writes the exit code: the end is seen, how it ended is not."""
-    task = house.task(shell("sleep 0.3; echo end"))
+    task = house.task(shell("echo up; sleep 0.3; echo end"))
     await house.performer.start(task)
-    slot = Slot(house.state / "tasks" / task.task_id, "main")
-    await written(slot.status_path)
+    async for _ in house.logs.read("run-1", follow=True):
+        break
     job = house.performer._jobs[task.task_id]
     assert job.pid is not None
     os.kill(job.pid, signal.SIGKILL)
     finished = await house.finished(task)
     assert finished.phase == "Error" and "task was lost" in finished.message
-    assert await house.log(task) == ["end"]
+    assert await house.log(task) == ["up", "end"]
+
+
+@pytest.mark.parametrize("pause", [0.0, 0.0005, 0.001, 0.0015, 0.002, 0.003, 0.005])
+async def test_a_supervisor_that_dies_while_it_sets_up_leaves_nothing_waiting(house: House, pause: float) -> None:
+    """Its inner half would wait for ever to be let go, and hold the lock: every such task ends, and ends its processes."""
+    task = house.task(shell("echo ran; exit 3"))
+    await house.performer.start(task)
+    job = house.performer._jobs[task.task_id]
+    assert job.pid is not None
+    await asyncio.sleep(pause)
+    os.kill(job.pid, signal.SIGKILL)
+    finished = await house.finished(task)
+    assert (finished.phase, finished.exit_code) in (("Error", None), ("Failed", 3))
+    assert not Slot(house.state / "tasks" / task.task_id, "main").held()
 
 
 async def test_the_reason_of_a_stop_outlives_the_daemon(house: House) -> None:

@@ -99,7 +99,7 @@ async def test_an_artifact_passes_from_step_to_step(house: House, archive: dict[
     name = {None: "art.tgz", "zip": "art.zip", "tar": "art.tgz", "none": "out"}[
         next(iter(archive), None) if archive else None
     ]
-    assert saved["local"] == {"key": f"wf/wf-step-1/{name}"}
+    assert saved["local"] == {"key": f"default/wf/wf-step-1/{name}"}
     given = {**saved, "path": "/my-artifact"}
     task = house.task(shell("find /my-artifact -type f | xargs cat", inputs={"artifacts": [given]}))
     await house.performer.start(task)
@@ -327,7 +327,7 @@ async def test_logs_are_archived_where_the_task_or_the_repository_says_so(house:
     task = house.task(shell("echo kept"), archive_logs=True)
     await house.performer.start(task)
     (log,) = (await house.finished(task)).outputs["artifacts"]
-    assert log == {"name": "main-logs", "local": {"key": f"wf/{task.pod_name}/main.log"}}
+    assert log == {"name": "main-logs", "local": {"key": f"default/wf/{task.pod_name}/main.log"}}
     assert (house.state / "artifacts" / log["local"]["key"]).read_text() == "kept\n"
     house.repository = {"archiveLogs": True}
     house.performer = house.again()

@@ -79,4 +79,4 @@ async def test_an_ordinary_user_runs_steps(theirs: Path) -> None:
     assert (finished["phase"], finished["message"]) == ("Succeeded", "")
     assert finished["outputs"]["result"] == f"{NOBODY}\nbrought"
     assert finished["outputs"]["parameters"][0]["value"] == "p"
-    assert finished["outputs"]["artifacts"][0]["local"]["key"] == "wf/wf/out.tgz"
+    assert finished["outputs"]["artifacts"][0]["local"]["key"] == "default/wf/wf/out.tgz"

@@ -38,10 +38,29 @@ def program() -> str:
 
 @contextmanager
 def running(folder: Path, bucket: str = "artifacts") -> Iterator[Server]:
-    """A server that answers, with an empty bucket; stopped at the end."""
+    """A server that answers, with an empty bucket; killed at the end: its data is thrown away."""
     weed = program()
+    for attempt in (1, 2, 3):
+        own = folder / f"attempt-{attempt}"
+        own.mkdir()
+        server, words = _command(weed, own, bucket)
+        log = own / "weed.log"
+        with log.open("wb") as output:
+            process = subprocess.Popen(words, stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
+            try:
+                if _answers(f"http://{server.endpoint}/healthz", process):
+                    yield server
+                    return
+            finally:
+                process.kill()
+                process.wait()
+    raise RuntimeError(f"the S3 server did not start: {log.read_text(errors='replace')[-2000:]}")
+
+
+def _command(weed: str, folder: Path, bucket: str) -> tuple[Server, list[str]]:
+    """A server on ports that are free now (somebody else may take one before it does), and how to start it."""
     with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(9)]
+        sockets = [stack.enter_context(socket.socket()) for _ in range(8)]
         for one in sockets:
             one.bind(("127.0.0.1", 0))
         ports = [one.getsockname()[1] for one in sockets]
@@ -61,33 +80,25 @@ def running(folder: Path, bucket: str = "artifacts") -> Iterator[Server]:
     words += [
         f"-filer.port={ports[6]}",
         f"-filer.port.grpc={ports[7]}",
+        "-s3.port.iceberg=0",
+        "-s3.port.lance=0",
         "-master.volumeSizeLimitMB=64",
         "-volume.max=20",
     ]
-    log = folder / "weed.log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(words, stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
-        try:
-            _wait(f"http://{server.endpoint}/healthz", process, log)
-            yield server
-        finally:
-            process.kill()  # its data is thrown away: no need for ten seconds of good manners
-            process.wait()
+    return server, words
 
 
-def _wait(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    """Until the server answers anything at all."""
+def _answers(url: str, process: subprocess.Popen[bytes]) -> bool:
+    """Whether the server answers, anything at all, before it ends or half a minute is over."""
     limit = time.monotonic() + 30
-    while time.monotonic() < limit:
-        if process.poll() is not None:
-            break
+    while time.monotonic() < limit and process.poll() is None:
         try:
             urllib.request.urlopen(url, timeout=1).close()
         except urllib.error.HTTPError as error:
             error.close()
-            return
+            return True
         except OSError:
             time.sleep(0.05)
         else:
-            return
-    raise RuntimeError(f"the S3 server did not start: {log.read_text(errors='replace')[-2000:]}")
+            return True
+    return False
