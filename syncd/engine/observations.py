@@ -6,7 +6,7 @@ Repeated, late or reordered observations must be harmless: each names the task o
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any
 
@@ -78,17 +78,28 @@ Observation = Admitted | TaskStarted | TaskFinished | TaskProgress | Operation |
 _KINDS: dict[str, type[Any]] = {
     c.__name__: c for c in (Admitted, TaskStarted, TaskFinished, TaskProgress, Operation, Tick)
 }
+_FIELDS: dict[type[Any], tuple[str, ...]] = {c: tuple(f.name for f in fields(c)) for c in _KINDS.values()}
 _MOMENTS = ("at", "started_at")
 
 
 def encode(observation: Observation) -> dict[str, Any]:
-    """The JSON value of an observation; `decode` gives it back."""
-    value = asdict(observation)
-    for name in _MOMENTS:
-        if isinstance(value.get(name), datetime):
-            value[name] = rfc3339_micro(value[name])
-    value["is"] = type(observation).__name__
+    """The JSON value of an observation; `decode` gives it back. It shares nothing that can be changed with it.
+
+    Two of them for each step: `dataclasses.asdict`, which copies by way of deepcopy, takes four times as long.
+    """
+    kind = type(observation)
+    value = {name: _plain(getattr(observation, name)) for name in _FIELDS[kind]}
+    value["is"] = kind.__name__
     return value
+
+
+def _plain(value: Any) -> Any:
+    """A field as JSON: moments as text, mappings and lists copied."""
+    if isinstance(value, dict):
+        return {name: _plain(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return rfc3339_micro(value) if isinstance(value, datetime) else value
 
 
 def decode(value: dict[str, Any]) -> Observation:
