@@ -116,6 +116,9 @@ class Runtime(Protocol):
     def listens(self, slot: Slot) -> bool:
         """Whether the command has begun, so that a TERM reaches it. Never true for one that has ended."""
 
+    def release(self, slot: Slot) -> bool:
+        """End a container that waits for ever to be let go, because what set it up was killed; whether there was one."""
+
     def signal(self, slot: Slot, number: int) -> None:
         """Send TERM to the command and its process group, or KILL everything inside."""
 

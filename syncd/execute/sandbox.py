@@ -17,6 +17,7 @@ user namespaces of its own. The network is the machine's, unless `network` is of
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal as signals
@@ -154,11 +155,23 @@ class Sandbox:
     def listens(self, slot: Slot) -> bool:
         """Once the first process has a child that is the command: before that it is alone, and as pid 1 deaf to TERM."""
         first = slot.status().child_pid
-        try:
-            children = Path(f"/proc/{first}/task/{first}/children").read_text().split()
-            return bool(children) and str(Path(f"/proc/{children[0]}/exe").readlink()) != self._head[0]
-        except OSError:
+        children = _children(first) if first is not None else []
+        return bool(children) and _program(children[0]) not in ("", self._head[0])
+
+    def release(self, slot: Slot) -> bool:
+        """bwrap's outer half holds the status file open as long as it lives; the inner one waits for its word.
+
+        Where nobody has the status file and the command has not begun, it never will.
+        """
+        if self.listens(slot) or _holders(process.STATUS_FD, slot.status_path):
             return False
+        waiting = [pid for pid in _holders(process.LOCK_FD, slot.lock_path) if _program(pid) == self._head[0]]
+        if any(_children(pid) for pid in waiting):
+            return False
+        for pid in waiting:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signals.SIGKILL)
+        return bool(waiting)
 
     def signal(self, slot: Slot, number: int) -> None:
         """TERM to the group of the first process (bwrap's reaper ignores it, `timeout` passes it on), KILL to it alone.
@@ -239,6 +252,32 @@ def _system(view: View) -> list[str]:
     for folder in (*view.read_only, *view.tools):
         words += ("--ro-bind", str(folder), str(folder))
     return words
+
+
+def _children(pid: int) -> list[int]:
+    try:
+        return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except (OSError, ValueError):
+        return []
+
+
+def _program(pid: int) -> str:
+    """What a process runs; "" = it is gone, or none of our business."""
+    try:
+        return str(Path(f"/proc/{pid}/exe").readlink())
+    except OSError:
+        return ""
+
+
+def _holders(fd: int, path: Path) -> list[int]:
+    """Processes that have `path` open as descriptor `fd`; looks at every process, so it is asked rarely."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError):
+                if str((entry / "fd" / str(fd)).readlink()) == str(path):
+                    found.append(int(entry.name))
+    return found
 
 
 def _not_found(log: Path, code: int) -> str:

@@ -95,12 +95,18 @@ class Supervisor:
         """Until the exit code is written, or nothing of it is alive any more."""
         while job.runtime.alive(job.slot):
             pid = job.runtime.watched(job.slot)
-            if pid is None:
-                await asyncio.sleep(self._options.poll_seconds)
-                continue
-            with contextlib.suppress(ProcessLookupError, TimeoutError):
+            try:
                 async with asyncio.timeout(self._options.sample_seconds):
-                    await self._gone(job, pid)
+                    if pid is None:
+                        await asyncio.sleep(self._options.poll_seconds)
+                    else:
+                        await self._gone(job, pid)
+            except ProcessLookupError:
+                continue
+            except TimeoutError:
+                pass
+            if not job.runtime.listens(job.slot):
+                await asyncio.to_thread(job.runtime.release, job.slot)
 
     async def _engine(self, job: Job) -> None:
         """Until the engine says that it has ended. A deadline that the client did not live to enforce is enforced here."""
