@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -30,6 +30,9 @@ class Executor(Protocol):
 
     async def forget(self, task_id: str) -> None:
         """The end of the task is durable: drop its working folders (logs stay). Unknown: nothing happens."""
+
+    async def tidy(self, outstanding: Collection[str]) -> None:
+        """After a restart: drop the working folders of all tasks but these; what still runs in them is ended."""
 
     async def close(self) -> None:
         """Let go of everything that runs, without ending it."""

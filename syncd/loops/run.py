@@ -236,6 +236,7 @@ class RunLoop:
     async def recover(self) -> str:
         """Take up every unfinished run; answers the store's version to watch from."""
         page = await self._store.list(labels.WORKFLOW, limit=1)
+        unreadable = False
         for key in await self._store.unfinished():
             try:
                 body = await self._store.get(key)
@@ -251,12 +252,15 @@ class RunLoop:
                 run = await self._load(body, uid)
             except SyncdError as error:
                 log.error("run %s cannot be taken up again and is left as it is: %s", key, error)
+                unreadable = True
                 continue
             self._register(run)
             self._publish(RunStarted(key, uid, run.origin, self._clock.now(), run.revision))
             run.inbox.append(Tick())
             self._dirty[uid] = run
             await self._perform(run.machine.outstanding())
+        if self._executor is not None and not unreadable:
+            await self._executor.tidy([task_id for run in self._runs.values() for task_id in run.machine.tasks])
         self.ready = True
         return page.version
 
