@@ -83,14 +83,19 @@ class Doors:
         hosts: Iterable[str] = (),
         configured: bool = False,
     ) -> None:
-        self.credentials = tuple(credentials)
-        if not self.credentials:
-            raise ConfigError("the server has no token; nobody could use it")
+        self.replace(credentials)
         self.hosts = frozenset(filter(None, map(_without_port, hosts)))
         self.configured = configured
         self.sessions = Sessions()
         self._clock = clock
         self._failures: OrderedDict[str, deque[float]] = OrderedDict()
+
+    def replace(self, credentials: Iterable[Credential]) -> None:
+        """Let in who has one of these from now on, and browsers that are in already."""
+        found = tuple(credentials)
+        if not found:
+            raise ConfigError("the server has no token; nobody could use it")
+        self.credentials = found
         self._digests = [_digest(credential.token) for credential in self.credentials]
 
     def now(self) -> float:

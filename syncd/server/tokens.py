@@ -48,7 +48,7 @@ def load(path: Path) -> str:
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
-        raise NotFound(f"no token at {path}; the daemon makes it at its first start") from None
+        raise NotFound(f"no token at {path}; the daemon makes one when it starts") from None
     except OSError as error:
         raise ConfigError(f"token file {path} cannot be read: {error.strerror}; run as its owner") from None
     with os.fdopen(handle, "rb") as file:

@@ -30,7 +30,7 @@ def test_daemons_that_start_at_once_agree(tmp_path: Path) -> None:
 
 
 def test_no_token_is_a_normal_answer(tmp_path: Path) -> None:
-    with pytest.raises(NotFound, match="at its first start"):
+    with pytest.raises(NotFound, match="the daemon makes one when it starts"):
         tokens.load(tmp_path / "token")
 
 
