@@ -135,6 +135,7 @@ CODES: Final[dict[str, Rule]] = {
     "V342": Rule("tag is not closed", WARNING, True, "A `{{` without `}}` swallows what follows it.", "close it", "args: [\"{{inputs.parameters.a\"]"),
     "V343": Rule("item outside of its loop", WARNING, True, "`item` exists in the step or task that loops, and nowhere else.", "pass it as an argument", "container: {args: [\"{{item}}\"]}"),
     "V344": Rule("retries without a retryStrategy", WARNING, True, "`retries` and `lastRetry` exist in templates that are retried.", "add retryStrategy", "args: [\"{{retries}}\"]"),
+    "V345": Rule("variable is not closed", ERROR, False, "A variable ends with two braces.", "close it with }}", "args: [\"{{item}\"]"),
     # expressions
     "V350": Rule("malformed expression", ERROR, False, "The expression cannot be read when the workflow runs.", "correct the expression", "\"{{=inputs.parameters.a +}}\""),
     "V351": Rule("unknown function", ERROR, False, "Neither expr nor sprig has such a function.", "correct the name; those of sprig are written sprig.NAME", "\"{{=sprig.shout('a')}}\""),

@@ -5,21 +5,18 @@ The rules run on bodies that may be malformed (`rules.structure` says so); here 
 
 from __future__ import annotations
 
-import re
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from syncd.argo.manifest import Body, Path
 
 _EMPTY: Final[Body] = {}
 
-TAG: Final = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
-"""A tag as Argo's fasttemplate finds it: to the nearest end, whatever is inside."""
-
-_NESTED: Final = re.compile(r"\{\{((?:[^{}]*\{\{[^{}]*\}\})+[^{}]*)\}\}")
-"""A tag with tags in it: Argo replaces the inner ones first."""
-
 UNCLOSED: Final = "{{"
 """What `tags` puts before the text behind a `{{` that never ends: no tag can begin like this."""
+
+MAX_NESTED: Final = 300
+"""Characters of a tag with others in it."""
 
 MAX_TAGS: Final = 5000
 """Tags looked at in one template: more are not written by people."""
@@ -108,12 +105,49 @@ def tags(value: object, path: Path) -> list[tuple[Path, str]]:
     tagged(value, path, places)
     found: list[tuple[Path, str]] = []
     for place, string in places:
-        if string.count("{{") > 1 and (nested := _NESTED.findall(string)):
-            found += [(place, tag) for tag in nested]
-            string = _NESTED.sub("", string)
-        found += [(place, tag) for tag in TAG.findall(string)]
-        if string.rfind("{{") > string.rfind("}}"):
-            found.append((place, UNCLOSED + string[string.rfind("{{") + 2 :]))
+        found += [(place, tag) for tag in in_text(string)]
         if len(found) > MAX_TAGS:
             break
     return found
+
+
+def in_text(text: str) -> Iterator[str]:
+    """The tags of one string, as `tags` gives them. Linear, whatever the text: no regular expression is.
+
+    >>> list(in_text("{{a}} {{b.{{c}}.d}} {{=e}} {{f"))
+    ['a', 'b.{{c}}.d', '=e', '{{f']
+    """
+    position = text.find("{{")
+    while position >= 0:
+        end = text.find("}}", position + 2)
+        if end < 0:
+            yield UNCLOSED + text[position + 2 :]
+            return
+        if text.find("{{", position + 2, end) >= 0 and (outer := _outer_end(text, position)) > 0:
+            end = outer
+        yield text[position + 2 : end]
+        position = text.find("{{", end + 2)
+
+
+def _outer_end(text: str, start: int) -> int:
+    """Where the tag that begins at `start`, and has others in it, ends; 0 = nowhere near."""
+    depth, position, limit = 1, start + 2, start + MAX_NESTED
+    while depth:
+        opening, closing = text.find("{{", position, limit), text.find("}}", position, limit)
+        if closing < 0:
+            return 0
+        if 0 <= opening < closing:
+            depth, position = depth + 1, opening + 2
+        else:
+            depth, position = depth - 1, closing + 2
+    return position - 2
+
+
+def replaced(text: str, replace: Callable[[str], str]) -> str:
+    """`text` with what `replace` makes of each tag, tags taken to the nearest end as Argo's fasttemplate takes them."""
+    pieces: list[str] = []
+    done = 0
+    while (start := text.find("{{", done)) >= 0 and (end := text.find("}}", start + 2)) >= 0:
+        pieces += (text[done:start], replace(text[start + 2 : end]))
+        done = end + 2
+    return "".join(pieces) + text[done:]

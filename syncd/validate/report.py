@@ -59,8 +59,11 @@ class Report:
         """Whether more would be dropped."""
         return len(self.problems) >= MAX_PROBLEMS
 
-    def add(self, code: str, path: Path, message: str, remedy: str = "") -> None:
-        """Say it. remedy: "" = the code's own. Dropped where it only follows from a misplaced field, or past the cap."""
+    def add(self, code: str, path: Path, message: str, remedy: str = "", unseen: bool = False) -> None:
+        """Say it. remedy: "" = the code's own; unseen: Argo's validator does not look here, whatever the code says.
+
+        Dropped where it only follows from a misplaced field, or past the cap.
+        """
         if self.full:
             return
         if self.disturbed and self._follows(code, path):
@@ -69,7 +72,7 @@ class Report:
             return
         rule = CODES[code]
         severity = rule.severity
-        if severity is Severity.ERROR and not rule.argo and self.profile.as_argo:
+        if severity is Severity.ERROR and (unseen or not rule.argo) and self.profile.as_argo:
             severity = Severity.WARNING
         if code in _LENIENT and not self.profile.strict:
             severity = Severity.WARNING

@@ -84,7 +84,7 @@ def _in_value(
     value = values.get(name)
     if value is None or value is UNKNOWN or "{{" not in value:
         return
-    for inner in raw.TAG.findall(value):
+    for inner in raw.in_text(value):
         start = inner.strip()
         if start.startswith(CHECKED_PREFIXES) and not _knows(start, scope, around):
             remedy = f"it is in the value of {{{{{name}}}}}, which is used here"

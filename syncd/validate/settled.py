@@ -55,7 +55,7 @@ def settle(text: str, values: Values) -> str:
     for _ in range(2):
         if "{{" not in text or len(text) > MAX_TEXT:
             break
-        text = raw.TAG.sub(lambda match: _replacement(match.group(1), values), text)
+        text = raw.replaced(text, lambda tag: _replacement(tag, values))
     return text
 
 

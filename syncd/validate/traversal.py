@@ -72,7 +72,7 @@ class Traversal(Walk):
             message = f"template '{name}' is not in this object: it is one of {stored[1].entry.key}"
             self.say("V288", base, path, chain, message)
             return stored
-        if "{{=" not in wanted:
+        if "{{=" not in wanted and not self.report.full:
             known = [key for key in base.entry.by_name if key]
             near = nearest(name, known)
             remedy = f"did you mean {near!r}?" if near else f"known: {listed(known) or 'none'}"
@@ -125,6 +125,8 @@ class Traversal(Walk):
 
     def missing(self, key: Key) -> str:
         """What to do about an object that is not there."""
+        if self.report.full:
+            return ""
         known = self.view.names(key.kind, key.namespace)
         if near := nearest(key.name, known):
             return f"did you mean {near!r}?"
@@ -231,7 +233,7 @@ class Traversal(Walk):
         wanted = raw.text(raw.mapping(template.body.get("dag")).get("target"))
         if wanted:
             path = (*template.path, "dag", "target")
-            found = [(path, tag) for tag in raw.TAG.findall(wanted)]
+            found = [(path, tag) for tag in raw.in_text(wanted)]
             resolution.unresolved(self, found, scope, base, f"{chain}templates.{template.name}.targets ", values)
             for missing in dag.missing_targets(settle(wanted, values), graph):
                 message = (

@@ -18,7 +18,7 @@ spec:
   - name: main
 """,
         [
-            "7:5 V220 template 'main' type is unknown: templates.main template type unspecified",
+            "7:5 V220 template 'main' type is unknown: templates.main template type unspecified. choose one of: container, container",
         ],
     ),
     "a template with two types": (

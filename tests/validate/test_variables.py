@@ -49,6 +49,25 @@ spec:
             "20:9 V355 templates.main: the expression uses inputs.parameters.mesage, which is not known here",
         ],
     ),
+    "a variable with one brace at its end": (
+        """\
+apiVersion: argoproj.io/v1alpha1
+kind: Workflow
+metadata: {name: flow}
+spec:
+  entrypoint: main
+  templates:
+  - name: main
+    steps:
+    - - {name: a, template: leaf, withItems: [1], arguments: {parameters: [{name: x, value: "{{item}"}]}}
+  - name: leaf
+    inputs: {parameters: [{name: x}]}
+    container: {image: busybox}
+""",
+        [
+            "9:86 V345 templates.main.steps a {{ is never closed by }}",
+        ],
+    ),
     "expressions": (
         """\
 apiVersion: argoproj.io/v1alpha1

@@ -20,7 +20,6 @@ from syncd.validate.template import Template
 if TYPE_CHECKING:
     from syncd.validate.findings import Say
 
-_EXPRESSION: Final = re.compile(r"\{\{\s*=\s*(.+?)\s*\}\}")
 _PULL: Final = re.compile(r"[^\s]+")
 
 
@@ -134,6 +133,6 @@ def _resource(template: Template, say: Say) -> None:
 
 def is_yaml(text: str) -> bool:
     """Whether a manifest, settled as far as it goes, is YAML. A tag that is not known by then is no value: it must be quoted."""
-    replaced = _EXPRESSION.sub("placeholder", text).replace(UNKNOWN, "placeholder")
-    first = next(iter(yamltext.documents(replaced)), None)
+    text = raw.replaced(text, lambda tag: "placeholder" if tag.lstrip()[:1] == "=" else "{{" + tag + "}}")
+    first = next(iter(yamltext.documents(text.replace(UNKNOWN, "placeholder"))), None)
     return first is None or isinstance(first, yamltext.Document)

@@ -89,7 +89,7 @@ def check_list(
         if not name:
             say("V213", (*path, index), f"{where} is required")
             continue
-        if not (computed and "{{" in name) and (words := fault(name)):
+        if not (computed and "{{" in name and "{{outputs." not in name) and (words := fault(name)):
             say("V214", (*path, index, "name"), f"{where}: '{name}' is invalid: {words}")
         if unique and name in seen:
             say("V215", (*path, index, "name"), f"{where} '{name}' is not unique")

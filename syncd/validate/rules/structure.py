@@ -125,16 +125,20 @@ def _unknown(fault: Fault, field: str, homes: _Homes, report: Report) -> None:
     if fault.struct == "WorkflowStep":
         shown = f'unknown field "{field}" ({path_text(fault.path)})'
     known = fields.shape(fault.struct).fields
+    # Argo's own decoder of steps refuses unknown fields of a step, and forgets to be strict below it
+    unseen = fault.struct != "WorkflowStep" and "steps" in fault.path
     home = homes.of(fault, field)
     if home is not None:
         place, way = home
         report.disturbed.append(place)
         target = path_text(place) or "the top level"
         line = report.manifest.place(place).line
-        report.add("V203", fault.path, f"{shown}: {field!r} belongs to {target}", f"{way} {target} (line {line})")
+        report.add(
+            "V203", fault.path, f"{shown}: {field!r} belongs to {target}", f"{way} {target} (line {line})", unseen
+        )
         return
     if slot in deprecated.REMOVED:
-        report.add("V501", fault.path, f"{shown}: Argo does not have it any more", deprecated.REMOVED[slot])
+        report.add("V501", fault.path, f"{shown}: Argo does not have it any more", deprecated.REMOVED[slot], unseen)
         return
     remedy = ""
     if near := nearest(field, known):
@@ -145,7 +149,7 @@ def _unknown(fault: Fault, field: str, homes: _Homes, report: Report) -> None:
         below = [name for name in structs if field in fields.shape(known[name].name).fields]
         if 0 < len(below) <= 6:
             remedy = f"{field!r} is a field of: {', '.join(below)}"
-    report.add("V201", fault.path, shown, remedy)
+    report.add("V201", fault.path, shown, remedy, unseen)
 
 
 def _type_remedy(fault: Fault, manifest: Manifest) -> str:

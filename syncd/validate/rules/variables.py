@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _NAME: Final = re.compile(r"[A-Za-z][-\w]*(\.[-\w\[\]']+)*")
 
+_BEGINNING: Final = re.compile(r"\s*([A-Za-z]+)[.}\s]")
+
 _ROOTS: Final = variables.roots() - {"request", "response", "status", "duration", "outputs"}
 
 _MEANT: Final = {
@@ -50,9 +52,10 @@ def doubt(tag: str, path: Path, template: Template, items: Items | None) -> Doub
     """What is odd about a simple tag whose name Argo does not check; None = nothing. items: of the call it stands in."""
     name = tag.strip()
     if tag.startswith(raw.UNCLOSED):
-        return Doubt(
-            "V342", "a {{ is never closed by }}", "close it, or Argo takes everything up to the next }} for a name"
-        )
+        remedy = "close it, or Argo takes everything up to the next }} for a name"
+        meant = _BEGINNING.match(tag.removeprefix(raw.UNCLOSED))
+        code = "V345" if meant and meant[1] in _ROOTS else "V342"
+        return Doubt(code, "a {{ is never closed by }}", remedy)
     if len(name) > 300 or not _NAME.fullmatch(name):
         return None
     root, dot, rest = name.partition(".")
