@@ -7,8 +7,11 @@ place that knows their shape. All are pure and total: a wrong type reads as abse
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Any, Final, NoReturn
+
+from syncd.base.errors import Invalid
 
 Json = dict[str, Any]
 
@@ -42,16 +45,88 @@ def compact(value: Any) -> str:
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
 
 
+_DEEPEST = 100  # levels of lists and objects in JSON that a step or a person wrote
+_WHOLE = re.compile(r"[+-]?[0-9]{1,18}")
+
+
+def read_json(text: str) -> Any:
+    """The value of JSON that a step, a person or a manifest wrote; lone surrogates become U+FFFD, as in Go.
+
+    Raises Invalid: no JSON, `NaN`, or nested more than a hundred levels deep.
+
+    >>> read_json('{"a": [1]}')
+    {'a': [1]}
+    """
+    try:
+        found = json.loads(text, parse_constant=_no_constant)
+        if "\\u" in text or not text.isascii():
+            found = _without_surrogates(found)
+    except RecursionError:
+        raise Invalid("JSON is nested too deeply") from None
+    except ValueError as error:
+        raise Invalid(str(error)) from None
+    if text.count("[") + text.count("{") > _DEEPEST and _deeper(found):
+        raise Invalid("JSON is nested too deeply")
+    return found
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON")
+
+
+def _without_surrogates(value: Any) -> Any:
+    text = json.dumps(value, ensure_ascii=False)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return json.loads(text.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
+    return value
+
+
+def _deeper(value: Any) -> bool:
+    level = [value]
+    for _ in range(_DEEPEST + 1):
+        level = [
+            inner
+            for one in level
+            if isinstance(one, list | dict)
+            for inner in (one.values() if isinstance(one, dict) else one)
+            if isinstance(inner, list | dict)
+        ]
+        if not level:
+            return False
+    return True
+
+
 def number(value: Any) -> int | None:
-    """An int-or-string as a number; None where it is absent or not a whole number."""
+    """An int-or-string as a number; None where it is absent or not a whole number of at most 18 digits.
+
+    >>> number(" 5 "), number("1_0"), number(True), number(10**30)
+    (5, None, None, None)
+    """
     if isinstance(value, bool) or value is None:
         return None
     if isinstance(value, int):
-        return value
-    try:
-        return int(str(value).strip())
-    except ValueError:
-        return None
+        return value if abs(value) < 10**18 else None
+    text = str(value).strip()
+    return int(text) if _WHOLE.fullmatch(text) else None
+
+
+LONGEST_SECONDS: Final = 10**9
+"""Some thirty years: what a manifest gives as seconds is cut to that, so that no date runs over."""
+
+
+def seconds(value: Any) -> int | None:
+    """A whole number of seconds that may be added to any date; None as `number`.
+
+    >>> seconds("30"), seconds(10**17), seconds(10**40)
+    (30, 1000000000, 1000000000)
+    """
+    if isinstance(value, int) and not isinstance(value, bool):
+        found: int | None = value
+    else:
+        found = number(value)
+    return None if found is None else max(-LONGEST_SECONDS, min(found, LONGEST_SECONDS))
 
 
 def step_groups(template: Mapping[str, Any]) -> list[list[Json]]:
@@ -85,16 +160,19 @@ def expands(step: Mapping[str, Any]) -> bool:
     return bool(step.get("withItems")) or bool(step.get("withParam")) or step.get("withSequence") is not None
 
 
-def exit_hook(holder: Mapping[str, Any]) -> Json | None:
-    """The exit hook of a step, task or workflow spec: `hooks.exit`, or the older `onExit`; None where it has none.
+def exit_hook(holder: Mapping[str, Any], arguments: Any = None) -> Json | None:
+    """The exit hook of a step, task or workflow spec: the older `onExit`, else `hooks.exit`; None where it has none.
 
-    Source: Argo DAGTask.GetExitHook, WorkflowSpec.GetExitHook.
+    arguments: the workflow's, which a hook without arguments of its own is called with.
+    Source: Argo v4.1.2 workflow_types.go DAGTask.GetExitHook, WorkflowSpec.GetExitHook, LifecycleHook.WithArgs.
     """
+    if holder.get("onExit"):
+        return {"template": holder["onExit"], "arguments": arguments}
     hooks = holder.get("hooks")
     if isinstance(hooks, Mapping) and isinstance(hooks.get("exit"), Mapping):
-        return dict(hooks["exit"])
-    if holder.get("onExit"):
-        return {"template": holder["onExit"]}
+        own = hooks["exit"].get("arguments") or {}
+        bare = not own.get("parameters") and not own.get("artifacts")
+        return {**hooks["exit"], "arguments": arguments if bare else own}
     return None
 
 

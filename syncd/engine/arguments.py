@@ -14,7 +14,7 @@ from syncd.base.errors import Invalid
 from syncd.engine import scope
 from syncd.engine.library import Resolved
 from syncd.expr import evaluate, tags
-from syncd.expr.environment import MISSING, Environment, Variables
+from syncd.expr.environment import MISSING, Environment, Impurity, Variables
 
 ABSENT = "__argo-internal.absent-optional-output__"
 """Stands for an argument that referred to a skipped step's output without a default: as if it were not given."""
@@ -26,6 +26,7 @@ def bind(
     variables: Environment,
     local: Mapping[str, object],
     config_maps: Mapping[str, Mapping[str, str]],
+    impurity: Impurity,
 ) -> Body:
     """The template with its inputs bound and `workflow.*`, `inputs.*` and `local` tags replaced.
 
@@ -35,7 +36,7 @@ def bind(
     raw = resolved.raw
     inputs = raw.get("inputs")
     if not inputs:
-        return substitute(raw, variables, local, resolved.compiled)
+        return substitute(raw, variables, local, resolved.compiled, impurity)
     given = {p.get("name"): p for p in template.parameters(arguments)}
     bound_parameters = [
         _bound(p, given.get(p.get("name")), variables, config_maps) for p in template.parameters(inputs)
@@ -47,7 +48,7 @@ def bind(
         bound_inputs["parameters"] = bound_parameters
     if bound_artifacts:
         bound_inputs["artifacts"] = bound_artifacts
-    return substitute({**raw, "inputs": bound_inputs}, variables, local, None)
+    return substitute({**raw, "inputs": bound_inputs}, variables, local, None, impurity)
 
 
 def _bound(
@@ -104,7 +105,7 @@ def config_map_value(
     )
     data = config_maps.get(name)
     if data is not None and key in data:
-        return data[key]
+        return template.any_string(data[key])
     if source.get("default") is not None:
         return template.any_string(source["default"])
     missing = f"config map {name!r} not found" if data is None else f"config map {name!r} does not have the key {key!r}"
@@ -127,18 +128,24 @@ def _bound_artifact(declared: Body, given: Mapping[str, Any] | None) -> Body:
     return bound
 
 
-def substitute(raw: Body, variables: Environment, local: Mapping[str, object], compiled: tags.Compiled | None) -> Body:
+def substitute(
+    raw: Body,
+    variables: Environment,
+    local: Mapping[str, object],
+    compiled: tags.Compiled | None,
+    impurity: Impurity,
+) -> Body:
     """Two passes, as Argo: the workflow's and local variables first (inputs may be written with them), then inputs and paths."""
     around = Variables(local, variables)
     first: Body
     if compiled is not None:
-        first = compiled.render(around, allow_unresolved=True)
+        first = compiled.render(around, allow_unresolved=True, impurity=impurity)
     else:
-        first = tags.substitute(raw, around, allow_unresolved=True)
+        first = tags.substitute(raw, around, allow_unresolved=True, impurity=impurity)
     own = _own(first, local)
-    if not own:
+    if not own and (first is raw or not tags.has_tags(template.compact(first))):
         return first
-    second: Body = tags.substitute(first, Variables(own, around), allow_unresolved=True)
+    second: Body = tags.substitute(first, Variables(own, around), allow_unresolved=True, impurity=impurity)
     return second
 
 
@@ -188,7 +195,7 @@ def mark_absent(arguments: Any, environment: Environment) -> Any:
     return {**arguments, "parameters": marked} if changed else arguments
 
 
-def resolve_artifacts(arguments: Mapping[str, Any], environment: Environment) -> dict[str, Any]:
+def resolve_artifacts(arguments: Mapping[str, Any], environment: Environment, impurity: Impurity) -> dict[str, Any]:
     """Arguments with `from` and `fromExpression` of their artifacts followed to locations.
 
     environment: reads `inputs.artifacts.A`, `steps.X.outputs.artifacts.A`, … as artifact objects. Optional ones that
@@ -202,7 +209,7 @@ def resolve_artifacts(arguments: Mapping[str, Any], environment: Environment) ->
         if not artifact.get("from") and not artifact.get("fromExpression"):
             found.append(artifact)
             continue
-        resolved = resolve_artifact(artifact, environment)
+        resolved = resolve_artifact(artifact, environment, impurity)
         if resolved:
             found.append({**resolved, "name": artifact["name"]})
         elif resolved is not None:
@@ -213,7 +220,7 @@ def resolve_artifacts(arguments: Mapping[str, Any], environment: Environment) ->
     return {**arguments, "artifacts": found}
 
 
-def resolve_artifact(artifact: Mapping[str, Any], environment: Environment) -> Body | None:
+def resolve_artifact(artifact: Mapping[str, Any], environment: Environment, impurity: Impurity) -> Body | None:
     """The artifact that `from` or `fromExpression` names, `subPath` appended to its key.
 
     None where nothing is known of it; {} where it is known that there is none (an optional one that was not put out).
@@ -222,7 +229,7 @@ def resolve_artifact(artifact: Mapping[str, Any], environment: Environment) -> B
     """
     value: object
     if artifact.get("fromExpression"):
-        value = evaluate.evaluate(str(artifact["fromExpression"]), environment)
+        value = evaluate.evaluate(str(artifact["fromExpression"]), environment, impurity=impurity)
     else:
         text = str(artifact["from"]).strip()
         if text.startswith("{{") and text.endswith("}}"):
@@ -235,7 +242,8 @@ def resolve_artifact(artifact: Mapping[str, Any], environment: Environment) -> B
     resolved = dict(value)
     sub_path = artifact.get("subPath")
     if sub_path and resolved:
-        resolved = _below(resolved, str(tags.substitute(sub_path, environment, allow_unresolved=True)))
+        below = tags.substitute(sub_path, environment, allow_unresolved=True, impurity=impurity)
+        resolved = _below(resolved, str(below))
     return resolved
 
 
@@ -248,7 +256,7 @@ def _below(artifact: Body, sub_path: str) -> Body:
     return {**artifact, kind: {**held, "key": f"{str(held['key']).rstrip('/')}/{sub_path.lstrip('/')}"}}
 
 
-def template_outputs(raw: Mapping[str, Any], environment: Environment) -> dict[str, Any] | None:
+def template_outputs(raw: Mapping[str, Any], environment: Environment, impurity: Impurity) -> dict[str, Any] | None:
     """The outputs of a steps or DAG template from what is in its scope; None where it declares none.
 
     Raises Invalid. Source: Argo operator.go getTemplateOutputsFromScope.
@@ -262,14 +270,14 @@ def template_outputs(raw: Mapping[str, Any], environment: Environment) -> dict[s
         source = parameter.pop("valueFrom", None)
         if source is None:
             raise Invalid("output parameters must have a valueFrom specified")
-        parameters.append({**parameter, "value": _output_value(parameter, source, environment)})
+        parameters.append({**parameter, "value": _output_value(parameter, source, environment, impurity)})
     if parameters:
         outputs["parameters"] = parameters
     artifacts = []
     for artifact in template.artifacts(declared):
         if not artifact.get("from") and not artifact.get("fromExpression"):
             continue
-        resolved = resolve_artifact(artifact, environment)
+        resolved = resolve_artifact(artifact, environment, impurity)
         if not resolved:
             if artifact.get("optional") or resolved is not None:
                 continue
@@ -284,13 +292,15 @@ def template_outputs(raw: Mapping[str, Any], environment: Environment) -> dict[s
     return outputs
 
 
-def _output_value(parameter: Mapping[str, Any], source: Mapping[str, Any], environment: Environment) -> str:
+def _output_value(
+    parameter: Mapping[str, Any], source: Mapping[str, Any], environment: Environment, impurity: Impurity
+) -> str:
     default = source.get("default")
     value: object = MISSING
     problem = ""
     try:
         if source.get("expression"):
-            value = evaluate.evaluate(str(source["expression"]), environment)
+            value = evaluate.evaluate(str(source["expression"]), environment, impurity=impurity)
             if value is None:
                 problem = f"failed to evaluate expression {source['expression']!r}"
         elif source.get("parameter"):
@@ -316,7 +326,9 @@ def _output_value(parameter: Mapping[str, Any], source: Mapping[str, Any], envir
     raise Invalid(problem)
 
 
-def exit_arguments(hook: Mapping[str, Any], environment: Environment) -> dict[str, Any]:
+def exit_arguments(hook: Mapping[str, Any], environment: Environment, impurity: Impurity) -> dict[str, Any]:
     """The arguments of an exit hook, resolved. Tags that nobody knows stay, as in Argo. Raises Invalid."""
     given = mark_absent(hook.get("arguments") or {}, environment)
-    return resolve_artifacts(tags.substitute(given, scope.TextOnly(environment), allow_unresolved=True), environment)
+    text = scope.TextOnly(environment)
+    replaced = tags.substitute(given, text, allow_unresolved=True, impurity=impurity)
+    return resolve_artifacts(replaced, environment, impurity)

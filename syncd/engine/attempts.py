@@ -17,7 +17,7 @@ from syncd.base import units
 from syncd.base.errors import Invalid
 from syncd.engine.nodes import Node
 from syncd.expr import evaluate
-from syncd.expr.environment import Variables
+from syncd.expr.environment import Impurity, Variables
 
 POLICIES = frozenset({"Always", "OnFailure", "OnError", "OnTransientError"})
 _LONGEST = timedelta(days=3650)
@@ -59,7 +59,9 @@ def policy(strategy: Mapping[str, Any]) -> str:
     return "Always" if strategy.get("expression") else "OnFailure"
 
 
-def decide(strategy: Mapping[str, Any], attempts: Sequence[Node], now: datetime) -> Again | Wait | Enough:
+def decide(
+    strategy: Mapping[str, Any], attempts: Sequence[Node], now: datetime, impurity: Impurity | None = None
+) -> Again | Wait | Enough:
     """What follows the last of `attempts`, which is fulfilled. attempts: oldest first, at least one.
 
     Raises Invalid for a strategy that cannot be read.
@@ -98,9 +100,21 @@ def decide(strategy: Mapping[str, Any], attempts: Sequence[Node], now: datetime)
         return Enough(last.phase, "No more retries left")
     if strategy.get("expression"):
         values = {**last_retry(attempts, first_exit_code="-1"), "retries": str(len(attempts) - 1)}
-        if not evaluate.truth(str(strategy["expression"]), Variables(values)):
+        if not evaluate.truth(str(strategy["expression"]), Variables(values), impurity=impurity):
             return Enough(last.phase, "retryStrategy.expression evaluated to false")
-    return wait or Again(execution_deadline)
+    return wait or _breath(attempts, now) or Again(execution_deadline)
+
+
+_AT_ONCE = 10
+
+
+def _breath(attempts: Sequence[Node], now: datetime) -> Wait | None:
+    """A pause after many attempts that took no time at all: what cannot start must not be tried without end at once."""
+    last = attempts[-1]
+    if len(attempts) < _AT_ONCE or last.started_at != last.finished_at or now > last.started_at:
+        return None
+    pause = timedelta(seconds=min(2 ** min(len(attempts) - _AT_ONCE, 6), 60))
+    return Wait(now + pause, f"Backoff for {units.human_duration(pause)}")
 
 
 def pause_before(backoff: Mapping[str, Any], attempts: int) -> timedelta:
@@ -109,8 +123,9 @@ def pause_before(backoff: Mapping[str, Any], attempts: int) -> timedelta:
     factor = template.number(backoff.get("factor"))
     if factor is not None and factor > 0:
         exponent = attempts - 1
-        # a factor above one leaves any sensible range within 64 doublings
-        pause = min(pause * float(factor) ** min(exponent, 64), _LONGEST) if pause else pause
+        seconds = pause.total_seconds()
+        grown = min(min(float(factor), 1e4) ** min(exponent, 64), 1e30) * seconds
+        pause = _LONGEST if grown >= _LONGEST.total_seconds() else timedelta(seconds=grown)
     if backoff.get("cap"):
         pause = min(pause, _duration(backoff["cap"], "cap"))
     return pause

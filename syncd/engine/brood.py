@@ -14,6 +14,7 @@ from syncd.argo import status, template
 from syncd.argo.manifest import Body
 from syncd.base.errors import Invalid
 from syncd.engine import arguments, fanout, scope
+from syncd.engine.chance import Lots
 from syncd.engine.frames import Boundary, Invocation
 from syncd.engine.nodes import Node
 from syncd.expr import evaluate, tags, when
@@ -30,7 +31,8 @@ class Child:
     """One step or task of a running template. Implements `scope.Sibling`.
 
     raw: as it stands in the bound template; node: None until decided; items: nodes of a loop by index, None for a single;
-    open: calls and exit hooks that have not ended.
+    values: what `{{item}}` is for each of them; open: calls and exit hooks that have not ended;
+    settled: others may refer to it.
     """
 
     name: str
@@ -38,15 +40,19 @@ class Child:
     brood: Brood
     node: Any = None
     items: list[Node | None] | None = None
+    values: list[Any] = field(default_factory=list)
     open: int = 0
     settled: bool = False
     _aggregate: dict[str, str] | None = field(default=None)
 
     def resulting(self) -> Node:
         node: Node = self.node
-        if node.type == status.RETRY and node.children:
-            last = self.brood.machine.nodes.get(node.children[-1])
-            return last if last is not None else node
+        if node.type == status.RETRY:
+            for identity in reversed(node.children):
+                attempt = self.brood.machine.nodes.get(identity)
+                # exit hooks hang under the Retry node, too
+                if attempt is not None and not (attempt.flag or {}).get("hooked"):
+                    return attempt
         return node
 
     def aggregate(self) -> Mapping[str, str] | None:
@@ -71,27 +77,32 @@ class Brood(Boundary):
     prefix = ""
     children: dict[str, Child]
     _results: frozenset[str] | None = None
-    _environment: Environment | None = None
+    _around: Environment | None = None
 
-    @property
-    def environment(self) -> Environment:
-        """What a child's own text can refer to: settled siblings, the template's input artifacts, the workflow."""
-        if self._environment is None:
+    def environment(self, child: Child | None = None) -> Environment:
+        """What the child's text can refer to, or the template's outputs (None): siblings, input artifacts, the workflow."""
+        if self._around is None:
             inputs = self.template.get("inputs") or {}
             held: dict[str, object] = {f"inputs.artifacts.{a['name']}": a for a in template.artifacts(inputs)}
             for parameter in template.parameters(inputs):
                 held[f"inputs.parameters.{parameter['name']}"] = parameter.get("value")
-            self._environment = scope.Chain(
-                scope.Siblings(self.prefix, self._visible, self._visible_names), Variables(held), self.machine.variables, scope.Live(self.machine.artifacts)
-            )
-        return self._environment
+            self._around = scope.Chain(Variables(held), self.machine.variables, scope.Live(self.machine.artifacts))
+        siblings = scope.Siblings(
+            self.prefix, lambda name: self._visible(name, child), lambda: self._visible_names(child)
+        )
+        return scope.Chain(siblings, self._around)
 
-    def _visible(self, name: str) -> Child | None:
+    def _visible(self, name: str, reader: Child | None) -> Child | None:
+        """The sibling of that name where the reader may refer to it, whatever else has ended by chance."""
         child = self.children.get(name)
         return child if child is not None and child.settled and child.node is not None else None
 
-    def _visible_names(self) -> Iterable[str]:
+    def _visible_names(self, reader: Child | None) -> Iterable[str]:
         return [name for name, child in self.children.items() if child.settled and child.node is not None]
+
+    def lots(self, child: str, index: int | None = None) -> Lots:
+        """Time and chance for one child's text."""
+        return self.machine.lots(self.node.name, child, index)
 
     def reads_result_of(self, invocation: Invocation) -> bool:
         """Whether the template refers to the result of the child that this call is of."""
@@ -108,11 +119,11 @@ class Brood(Boundary):
         Raises Invalid. A child that does not run is not resolved any further.
         """
         raw = {name: value for name, value in child.raw.items() if name != "hooks"}
-        environment = self.environment
+        environment, lots = self.environment(child), self.lots(child.name)
         text = scope.TextOnly(environment)
         condition = raw.get("when")
         if condition:
-            replaced = str(tags.substitute(condition, text, allow_unresolved=True, strict=STRICT))
+            replaced = str(tags.substitute(condition, text, allow_unresolved=True, strict=STRICT, impurity=lots))
             try:
                 proceeds = when.evaluate(replaced)
             except Invalid:
@@ -124,9 +135,9 @@ class Brood(Boundary):
                 return {**raw, "when": replaced}, False
         if raw.get("arguments"):
             raw["arguments"] = arguments.mark_absent(raw["arguments"], environment)
-        resolved: Body = tags.substitute(raw, text, allow_unresolved=True, strict=STRICT)
+        resolved: Body = tags.substitute(raw, text, allow_unresolved=True, strict=STRICT, impurity=lots)
         if resolved.get("arguments"):
-            resolved["arguments"] = arguments.resolve_artifacts(resolved["arguments"], environment)
+            resolved["arguments"] = arguments.resolve_artifacts(resolved["arguments"], environment, lots)
         return resolved, True
 
     def start_child(
@@ -162,18 +173,24 @@ class Brood(Boundary):
             )
             return
         child.items = [None] * len(items)
+        child.values = items
         child.open = len(items)
         node = group()
         body = {name: value for name, value in resolved.items() if name not in _LOOP_FIELDS and name != "name"}
         compiled = tags.compile(body)
+        environment = self.environment(child)
         for index, item in enumerate(items):
             name = fanout.name(child.name, index, item)
             invocation = self._invocation(child, name, path, [node.id], (child.name, index), resolved)
-            self.machine.call(invocation, lambda call, i=item: self._prepare_item(call, compiled, i, runs))  # type: ignore[misc]
+            self.machine.call(
+                invocation,
+                lambda call, i=item: self._prepare_item(
+                    call, compiled, Variables(fanout.variables(i), environment), runs
+                ),  # type: ignore[misc]
+            )
 
-    def _prepare_item(self, invocation: Invocation, compiled: tags.Compiled, item: Any, runs: bool) -> str:
-        around = Variables(fanout.variables(item), self.environment)
-        body = compiled.render(around, allow_unresolved=not runs)
+    def _prepare_item(self, invocation: Invocation, compiled: tags.Compiled, around: Environment, runs: bool) -> str:
+        body = compiled.render(around, allow_unresolved=not runs, impurity=self.lots(*invocation.key))
         condition = body.get("when")
         if condition and not when.evaluate(str(condition)):
             return f"when '{condition}' evaluated false"
@@ -220,13 +237,16 @@ class Brood(Boundary):
 
     def _run_exit_hook(self, child: Child, node: Node, index: int | None) -> bool:
         """Start the child's exit hook; False where it has none, or none that is to run now."""
-        hook = template.exit_hook(child.raw)
+        hook = template.exit_hook(child.raw, self.machine.spec.get("arguments"))
         if hook is None or self.machine.shutdown == "Terminate":
             return False
         own: dict[str, object] = {f"{self.prefix}{child.name}.status": node.phase}
         for name, value in scope.output_values(node.outputs or {}).items():
             own[f"{self.prefix}{child.name}.{name}"] = value
-        environment = Variables(own, self.environment)
+        if index is not None and child.values[index] is not None:
+            own.update(fanout.variables(child.values[index]))
+        environment = Variables(own, self.environment(child))
+        lots = self.lots(f"{child.name}.onExit", index)
         invocation = Invocation(
             name=f"{node.name}.onExit",
             holder={k: v for k, v in hook.items() if k in ("template", "templateRef")},
@@ -241,9 +261,9 @@ class Brood(Boundary):
             flag={"hooked": True},
         )
         try:
-            if hook.get("expression") and not evaluate.truth(str(hook["expression"]), environment):
+            if hook.get("expression") and not evaluate.truth(str(hook["expression"]), environment, impurity=lots):
                 return False
-            invocation.arguments = arguments.exit_arguments(hook, environment)
+            invocation.arguments = arguments.exit_arguments(hook, environment, lots)
         except Invalid as error:
             self.machine.broken(invocation, str(error))
             return True
@@ -254,7 +274,8 @@ class Brood(Boundary):
         """Everything succeeded: read the template's own outputs from its scope, and end."""
         self.node.outbound = outbound
         try:
-            self.node.outputs = arguments.template_outputs(self.template, self.environment)
+            lots = self.machine.lots(self.node.name, "outputs")
+            self.node.outputs = arguments.template_outputs(self.template, self.environment(), lots)
         except Invalid as error:
             self.finish(status.ERROR, str(error))
             return

@@ -60,12 +60,13 @@ class Root(Owner):
         machine = self.machine
         machine.values["workflow.status"] = self._phase(node)
         machine.values["workflow.failures"] = json.dumps(template.compact(self._failures()), ensure_ascii=False)
-        hook = template.exit_hook(machine.spec)
+        hook = template.exit_hook(machine.spec, machine.spec.get("arguments"))
         if hook is None or machine.shutdown == "Terminate":
             self._conclude(None)
             return
         try:
-            given = arguments_.exit_arguments(hook, Chain(machine.variables, Live(machine.artifacts)))
+            around = Chain(machine.variables, Live(machine.artifacts))
+            given = arguments_.exit_arguments(hook, around, machine.lots("onExit"))
         except Invalid as error:
             machine.end(status.ERROR, f"error in exit template execution : {error}")
             return

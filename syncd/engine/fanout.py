@@ -5,7 +5,6 @@ Source: Argo v4.1.2 operator.go expandSequence, processItem, generateNodeName; i
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -16,7 +15,7 @@ from syncd.base.errors import Invalid
 MAX_ITEMS = 100_000
 """A loop over more is refused: nobody means it, and a commit must not be able to fill the store."""
 
-_VERB = re.compile(r"%(?P<flags>[-+# 0]*)(?P<width>\d*)(?P<precision>\.\d+)?(?P<verb>[a-zA-Z%])")
+_VERB = re.compile(r"%(?P<flags>[-+# 0]*)(?P<width>[0-9]*)(?P<precision>\.[0-9]+)?(?P<verb>[a-zA-Z%])")
 
 
 def items(step: Mapping[str, Any]) -> list[Any]:
@@ -29,8 +28,8 @@ def items(step: Mapping[str, Any]) -> list[Any]:
     if step.get("withParam"):
         text = template.any_string(step["withParam"])
         try:
-            found = json.loads(text)
-        except ValueError as error:
+            found = template.read_json(text)
+        except Invalid as error:
             raise Invalid(
                 f"withParam value could not be parsed as a JSON list: {text.strip()[:1000]}: {error}"
             ) from None
@@ -56,7 +55,7 @@ def sequence(spec: Mapping[str, Any]) -> list[str]:
     >>> sequence({"count": 2, "format": "n%02X"})
     ['n00', 'n01']
     """
-    start = _whole(spec.get("start", 0), "start")
+    start = _whole(spec.get("start") or 0, "start")
     if spec.get("end") is not None:
         end = _whole(spec["end"], "end")
     elif spec.get("count") is not None:
@@ -97,8 +96,8 @@ def printf(text: str, value: int) -> str:
             return f"%!{verb}(BADINDEX)"
         used = True
         width = match["width"]
-        if width and int(width) > 1000:
-            raise Invalid(f"withSequence format {text[:100]!r} asks for {width} characters; at most 1000")
+        if len(width) > 3:
+            raise Invalid(f"withSequence format {text[:100]!r} asks for {width[:20]} characters; at most 999")
         flags = match["flags"]
         zero = "0" if "0" in flags and "-" not in flags else ""
         align = "<" if "-" in flags else (">" if not zero else "")
@@ -179,8 +178,8 @@ def aggregate(outputs: Sequence[Mapping[str, Any]]) -> dict[str, str]:
                 columns.setdefault(key, []).append(value)
         if output.get("result") is not None:
             try:
-                results.append(json.loads(output["result"]))
-            except ValueError:
+                results.append(template.read_json(output["result"]))
+            except Invalid:
                 results.append(output["result"])
     found = {"outputs.result": template.compact(results), "outputs.parameters": template.compact(rows)}
     for key, values in columns.items():
@@ -193,8 +192,8 @@ def _structured(values: list[str]) -> list[Any]:
     parsed: list[Any] = []
     for value in values:
         try:
-            one = json.loads(value)
-        except ValueError:
+            one = template.read_json(value)
+        except Invalid:
             return list(values)
         if not isinstance(one, list | dict):
             return list(values)

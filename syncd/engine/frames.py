@@ -108,6 +108,11 @@ class Boundary(Frame):
             self.unsuccessful += 1
             if self.template.get("failFast") is True and not self.room.closed:
                 self.machine.gate.close(self.room, FAIL_FAST)
+                for frame in list(self.machine.waiting.values()):
+                    # nobody needs to answer any more
+                    if frame.kind == status.SUSPEND and frame.invocation.boundary is self:
+                        frame.interrupt(FAIL_FAST)
 
 
+DEADLINE = "Step exceeded its deadline"
 FAIL_FAST = "template has failed or errored children and failFast enabled"

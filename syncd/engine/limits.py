@@ -110,9 +110,20 @@ class Gate:
         self._all(self._waiting)
 
     def close(self, room: Room, reason: str) -> None:
-        """Nothing starts in the room any more; what waits in it is refused."""
+        """Nothing starts in the room any more; what waits for it, here or in the room, is refused.
+
+        Costs what all that waits in the run costs, once for each room that fails.
+        """
         room.closed = reason
         self._all(room.waiting)
+        for queue in (self._waiting, self._held):
+            refused = [call for call in queue if call.room is room]
+            if refused:
+                kept = [call for call in queue if call.room is not room]
+                queue.clear()
+                queue.extend(kept)
+                for call in refused:
+                    self.ask(call)
 
     def _all(self, queue: deque[Call]) -> None:
         calls = list(queue)

@@ -13,6 +13,7 @@ Called by `loops.run`, which saves an Advance before it performs the actions.
 from __future__ import annotations
 
 import heapq
+import re
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,10 +24,10 @@ from syncd.argo import labels, status, template
 from syncd.argo.manifest import Body
 from syncd.base.clock import rfc3339
 from syncd.base.errors import Invalid
-from syncd.engine import arguments, scope
+from syncd.engine import arguments, chance, scope
 from syncd.engine.actions import Action
 from syncd.engine.conclude import Root
-from syncd.engine.frames import Boundary, Invocation
+from syncd.engine.frames import DEADLINE, Boundary, Invocation
 from syncd.engine.library import Library
 from syncd.engine.limits import Call, Gate
 from syncd.engine.nodes import Node, Nodes
@@ -40,8 +41,11 @@ from syncd.expr import evaluate, tags
 from syncd.expr.environment import MISSING, Variables
 
 MAX_DEPTH = 100
+MAX_NODES = 200_000
+"""A run with more is ended: templates that call themselves twice would fill the store before they get to MAX_DEPTH."""
 _BEGINNING = datetime(1, 1, 1, tzinfo=UTC)
-DEADLINE = "Step exceeded its deadline"
+_PROGRESS = re.compile(r"([0-9]{1,9})/([0-9]{1,9})")
+_SHUTDOWNS = ("", "Stop", "Terminate")  # the later is the stronger
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,12 +124,15 @@ class Machine:
         return self._status
 
     def advance(self, now: datetime, observations: Sequence[Observation]) -> Advance:
-        """Take in what happened until `now` (aware, UTC; a clock that went back is held still) and say what follows."""
+        """Take in what happened until `now` (aware, UTC; a clock that went back is held still) and say what follows.
+
+        What was observed comes first, then the timers: a step that ended before its deadline has not missed it.
+        """
         self.now = max(now, self.now)
-        self._fire_timers()
         for observation in observations:
             self._observe(observation)
             self._drain()
+        self._fire_timers()
         changed, self._status_changed = self._status_changed, False
         new_labels, self._labels = self._labels, {}
         actions, self._actions = self._actions, []
@@ -198,6 +205,9 @@ class Machine:
         self.gate.ask(invocation.call)
 
     def _start(self, invocation: Invocation, prepare: Callable[[Invocation], str] | None) -> None:
+        if len(self.nodes) >= MAX_NODES:
+            self.give_up(f"the workflow has more than {MAX_NODES} nodes")
+            return
         try:
             skipped = prepare(invocation) if prepare is not None else ""
         except Invalid as error:
@@ -208,17 +218,18 @@ class Machine:
             node = self._stillborn(invocation, status.SKIPPED, skipped)
             self.post(lambda: invocation.owner.child_done(invocation.key, node))
             return
+        if invocation.depth + 1 >= MAX_DEPTH:
+            node = self._stillborn(invocation, status.ERROR, f"Maximum recursion depth exceeded: {MAX_DEPTH} levels")
+            self.post(lambda: invocation.owner.child_done(invocation.key, node))
+            return
         try:
-            if invocation.depth > MAX_DEPTH:
-                raise Invalid(f"maximum recursion depth of {MAX_DEPTH} exceeded")
             resolved = self.library.resolve(invocation.holder, invocation.scope)
             local = {"node.name": invocation.name, **invocation.local}
             strategy = self._strategy(resolved.raw)
             if strategy is None and template.kind(resolved.raw) in template.POD_TYPES:
                 local["pod.name"] = self.pod_name(invocation.name, str(resolved.raw.get("name") or ""))
-            bound = arguments.bind(
-                resolved, invocation.arguments, self.variables, local, self.run.get("configMaps") or {}
-            )
+            config_maps, lots = self.run.get("configMaps") or {}, self.lots(invocation.name)
+            bound = arguments.bind(resolved, invocation.arguments, self.variables, local, config_maps, lots)
         except Invalid as error:
             self.broken(invocation, str(error))
             return
@@ -227,6 +238,10 @@ class Machine:
     def launch(self, invocation: Invocation, bound: Body, scope_: str) -> None:
         """Start a call whose template is bound."""
         launch(self, invocation, bound, scope_)
+
+    def lots(self, *words: object) -> chance.Lots:
+        """Time and chance for the reader that the words name."""
+        return chance.lots(self.now, self.uid, self.epoch, *words)
 
     def _strategy(self, raw: Mapping[str, Any]) -> Mapping[str, Any] | None:
         found = raw.get("retryStrategy")
@@ -313,9 +328,15 @@ class Machine:
         for node in kept:
             self.nodes.restore(node)
             if node.type in status.COUNTED:
-                self._pods_known += 1
-                self._pods_done += 1
+                done, _, whole = (node.progress or "0/1").partition("/")
+                self._pods_known += int(whole)
+                self._pods_done += int(done)
             self._export(node)
+        head = kept[0]
+        if head.parents != invocation.parents:
+            # what it hangs under was made anew and is another
+            head.parents = invocation.parents
+            self.nodes.touch(head)
         self._progress_changed()
         invocation.owner.child_done(invocation.key, kept[0])
 
@@ -331,13 +352,18 @@ class Machine:
             {k: v for k, v in self.raw_spec.items() if k not in ("templates", "templateDefaults")},
             self.variables,
             allow_unresolved=True,
+            impurity=self.lots("spec"),
         )
         self.spec = {**self.raw_spec, **spec}
         self.library = Library(self.run, self.spec)
         self.gate.limit = template.number(self.spec.get("parallelism"))
         self.gate.suspended = bool(self.spec.get("suspend"))
-        for name, expression in ((self.spec.get("workflowMetadata") or {}).get("labelsFrom") or {}).items():
-            text = template.any_string(evaluate.evaluate(str(expression.get("expression")), self.variables))
+        metadata = self.spec.get("workflowMetadata") or {}
+        self._labels.update({str(name): str(value) for name, value in (metadata.get("labels") or {}).items()})
+        for name, expression in (metadata.get("labelsFrom") or {}).items():
+            lots = self.lots("labelsFrom", name)
+            source = str(expression.get("expression"))
+            text = template.any_string(evaluate.evaluate(source, self.variables, impurity=lots))
             self.values[f"workflow.labels.{name}"] = text
             self._labels[str(name)] = text
 
@@ -376,8 +402,11 @@ class Machine:
 
     def set_progress(self, node: Node, progress: str) -> None:
         """A pod's own progress, `N/M`."""
-        done, _, whole = progress.partition("/")
-        if not (done.isdigit() and whole.isdigit() and int(done) <= int(whole) and int(whole) > 0):
+        read = _PROGRESS.fullmatch(progress)
+        if read is None:
+            return
+        done, whole = read.groups()
+        if int(done) > int(whole) or int(whole) == 0:
             return
         old_done, _, old_whole = (node.progress or "0/1").partition("/")
         self._pods_done += int(done) - int(old_done)
@@ -430,7 +459,9 @@ class Machine:
         )
         self._labels[labels.PHASE] = status.RUNNING
         self._labels[labels.COMPLETED] = "false"
-        seconds = template.number(self.spec.get("activeDeadlineSeconds"))
+        given = str(self.spec.get("shutdown") or "")
+        self.shutdown = given if given in _SHUTDOWNS else ""
+        seconds = template.seconds(self.spec.get("activeDeadlineSeconds"))
         if seconds is not None:
             self.deadline = self.now.replace(microsecond=0) + timedelta(seconds=seconds)
             self.at(self.deadline, self._deadline_passed)
@@ -448,6 +479,25 @@ class Machine:
         self._labels[labels.PHASE] = phase
         self._labels[labels.COMPLETED] = "true"
         self._timers.clear()
+        for part in self.kept.values():
+            # what a manual retry kept and nobody came to
+            self.nodes.drop(part)
+        self.kept = {}
+
+    def give_up(self, message: str) -> None:
+        """End the run as it stands: stop what runs, and end every node with the message."""
+        if self.finished:
+            return
+        self._agenda.clear()
+        for frame in list(self.tasks.values()):
+            frame.stop(message, 0.0)
+        for node in self.nodes:
+            if not node.fulfilled:
+                self.end_node(node, status.ERROR, message)
+        self.tasks.clear()
+        self.waiting.clear()
+        self.gate = Gate(None, self.post)
+        self.end(status.ERROR, message)
 
     # -- shutdown and deadline -----------------------------------------------------------------------------------
 
@@ -459,7 +509,9 @@ class Machine:
         return ""
 
     def shut_down(self, strategy: str) -> None:
-        """Stop (exit handlers still run) or Terminate."""
+        """Stop (exit handlers still run) or Terminate. The weaker after the stronger changes nothing."""
+        if _SHUTDOWNS.index(strategy) < _SHUTDOWNS.index(self.shutdown):
+            return
         self.shutdown = strategy
         everything = strategy == "Terminate"
         for frame in list(self.tasks.values()):
@@ -505,4 +557,4 @@ class _RunVariables:
         return found
 
 
-__all__ = ["DEADLINE", "Advance", "Boundary", "Machine"]
+__all__ = ["DEADLINE", "MAX_NODES", "Advance", "Boundary", "Machine"]

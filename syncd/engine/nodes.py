@@ -6,6 +6,7 @@ A finished node never changes within its epoch; `Nodes.changed()` yields what to
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -159,6 +160,12 @@ class Nodes:
             held = self._by_id.get(parent)
             if held is not None and node.id not in held.children[-1:]:
                 held.children.append(node.id)
+
+    def drop(self, nodes: Iterable[Node]) -> None:
+        """Rows that `forget` was to keep and that were not put back: they are gone."""
+        for node in nodes:
+            if node.id not in self._by_id:
+                self._changed[node.id] = None
 
     def forget(self, keep: set[str]) -> None:
         """Begin anew: nothing is known any more; the rows of all but `keep` (ids) are gone unless made again."""

@@ -6,7 +6,7 @@ Source: Argo v4.1.2 workflow/util/util.go (SuspendWorkflow, ResumeWorkflow, Stop
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from syncd.argo import status
@@ -85,8 +85,11 @@ def check(machine: Machine, operation: Operation) -> None:
     if machine.finished:
         word = {"suspend": "suspend", "resume": "resume", "set": "set a node of"}.get(verb, "shutdown")
         raise Conflict(f"cannot {word} a completed workflow")
-    if verb == "resume" and not machine.gate.suspended and not _waiting(machine, chosen):
-        raise Conflict("workflow is not suspended" if not selector else "no suspended node matches the selector")
+    if verb == "resume":
+        frames = _waiting(machine, chosen)
+        if not frames and (selector or not machine.gate.suspended):
+            raise Conflict("workflow is not suspended" if not selector else "no suspended node matches the selector")
+        _refuse_unanswered(frames, {})
     if verb == "set":
         if not selector:
             raise Invalid("nodeFieldSelector is needed: say which node to set")
@@ -95,10 +98,26 @@ def check(machine: Machine, operation: Operation) -> None:
             raise Conflict("currently, set only targets suspend nodes: no suspend nodes matching nodeFieldSelector")
         if given.get("phase") not in (None, "", status.SUCCEEDED, status.FAILED, status.ERROR):
             raise Invalid(f"phase {given['phase']!r} cannot be set; use Succeeded, Failed or Error")
-        asked = {p["name"] for f in frames for p in (f.node.outputs or {}).get("parameters") or ()}
-        for name in _values(given):
-            if name not in asked:
-                raise Invalid(f"no supplied output parameter {name!r}; known: {', '.join(sorted(asked)) or 'none'}")
+        values = _values(given)
+        for frame in frames:
+            for name in values:
+                if name not in frame.asked:
+                    known = ", ".join(sorted(frame.asked)) or "none"
+                    raise Invalid(
+                        f"node {frame.node.display_name} has no supplied output parameter {name!r}; known: {known}"
+                    )
+        if given.get("phase") == status.SUCCEEDED:
+            _refuse_unanswered(frames, values)
+
+
+def _refuse_unanswered(frames: Sequence[SuspendFrame], values: Mapping[str, str]) -> None:
+    """Raise Conflict where a node would go on without a value that it asks for."""
+    for frame in frames:
+        for name in frame.lacks(values):
+            raise Conflict(
+                f"node {frame.node.display_name} needs a value for {name!r}, which has no default; "
+                f"give one with `node set --output-parameter {name}=VALUE`"
+            )
 
 
 def _values(given: Mapping[str, Any]) -> dict[str, str]:
@@ -129,9 +148,7 @@ def operate(machine: Machine, operation: Operation) -> None:
             machine.gate.resume()
     elif operation.verb == "set":
         for frame in _waiting(machine, chosen):
-            frame.supply(_values(given))
-            if message:
-                frame.node.message = message
+            frame.supply(_values(given), message)
             if given.get("phase"):
                 frame.settle(str(given["phase"]), message)
     elif operation.verb in ("stop", "terminate"):
@@ -144,22 +161,14 @@ def operate(machine: Machine, operation: Operation) -> None:
         else:
             machine.shut_down("Stop" if operation.verb == "stop" else "Terminate")
     else:
-        _retry(machine, given, chosen if given.get("restartSuccessful") else None)
+        _retry(machine, given, chosen if selector and given.get("restartSuccessful") else None)
 
 
 def _retry(machine: Machine, given: Mapping[str, Any], restart: Callable[[Node], bool] | None) -> None:
     """Open a new epoch: walk the workflow again from the top, and put back what succeeded instead of running it."""
-    kept = kept_parts(machine, restart)
-    spec = dict(machine.raw_spec)
     overrides = dict(str(p).partition("=")[::2] for p in given.get("parameters") or ())
-    if overrides:
-        held = [dict(p) for p in (spec.get("arguments") or {}).get("parameters") or ()]
-        for parameter in held:
-            if parameter.get("name") in overrides:
-                parameter["value"] = overrides.pop(parameter["name"])
-                parameter.pop("valueFrom", None)
-        held.extend({"name": name, "value": value} for name, value in overrides.items())
-        spec["arguments"] = {**(spec.get("arguments") or {}), "parameters": held}
+    kept = kept_parts(machine, restart, expand_again=bool(overrides))
+    spec = overridden(machine.raw_spec, overrides)
     spec.pop("shutdown", None)
     spec.pop("suspend", None)
     machine.nodes.forget({node.id for part in kept.values() for node in part})
@@ -169,14 +178,33 @@ def _retry(machine: Machine, given: Mapping[str, Any], restart: Callable[[Node],
     machine.post(machine.root.begin)
 
 
+def overridden(spec: Mapping[str, Any], overrides: Mapping[str, str]) -> dict[str, Any]:
+    """The spec with these values of its parameters."""
+    changed = dict(spec)
+    if overrides:
+        rest = dict(overrides)
+        held = [dict(p) for p in (spec.get("arguments") or {}).get("parameters") or ()]
+        for parameter in held:
+            if parameter.get("name") in rest:
+                parameter["value"] = rest.pop(parameter["name"])
+                parameter.pop("valueFrom", None)
+        held.extend({"name": name, "value": value} for name, value in rest.items())
+        changed["arguments"] = {**(spec.get("arguments") or {}), "parameters": held}
+    return changed
+
+
 _LEAVES = frozenset({status.POD, status.SKIPPED_TYPE, status.SUSPEND})
+_GROUPS = frozenset({status.STEP_GROUP, status.TASK_GROUP})
 
 
-def kept_parts(machine: Machine, restart: Callable[[Node], bool] | None) -> dict[str, list[Node]]:
+def kept_parts(
+    machine: Machine, restart: Callable[[Node], bool] | None, *, expand_again: bool = False
+) -> dict[str, list[Node]]:
     """The succeeded parts of a finished run by the name of their outermost node, which comes first in its list.
 
-    restart: nodes that are to run again although they succeeded, with all around and inside them. What ran after a failed
-    node runs again too, as in Argo (FormulateRetryWorkflow drops its descendants). The exit handler is never kept.
+    restart: nodes that are to run again although they succeeded, with all around and inside them; expand_again: parameters
+    changed, so what is in a group that did not succeed is not kept. What ran after a failed node runs again too, as in Argo
+    (FormulateRetryWorkflow drops its descendants). The exit handler is never kept.
     """
     nodes = sorted(machine.nodes, key=lambda node: node.order)
     by_id = {node.id: node for node in nodes}
@@ -196,8 +224,11 @@ def kept_parts(machine: Machine, restart: Callable[[Node], bool] | None) -> dict
         around = part_of.get(node.boundary_id, "")
         for parent in node.parents:
             # attempts and items hang under a node that is no boundary
-            attempt = by_id[parent].type == status.RETRY and bool((node.flag or {}).get("retried"))
-            if attempt or by_id[parent].type == status.TASK_GROUP:
+            above = by_id.get(parent)
+            if above is None:
+                continue
+            attempt = above.type == status.RETRY and bool((node.flag or {}).get("retried"))
+            if attempt or above.type == status.TASK_GROUP:
                 around = around or part_of.get(parent, "")
         if around:
             part_of[node.id] = around
@@ -206,9 +237,15 @@ def kept_parts(machine: Machine, restart: Callable[[Node], bool] | None) -> dict
             after_failure.add(node.id)
         elif (
             node.phase == status.SUCCEEDED
-            and node.type not in (status.STEP_GROUP, status.TASK_GROUP)
+            and node.type not in _GROUPS
             and node.id not in again
+            and not (expand_again and _in_failed_group(node, by_id))
         ):
             part_of[node.id] = node.name
             parts[node.name] = [node]
     return parts
+
+
+def _in_failed_group(node: Node, by_id: Mapping[str, Node]) -> bool:
+    around = (by_id[parent] for parent in node.parents if parent in by_id)
+    return any(parent.type in _GROUPS and parent.phase != status.SUCCEEDED for parent in around)

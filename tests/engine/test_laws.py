@@ -62,10 +62,9 @@ def workflows(draw: st.DrawFn) -> dict[str, Any]:
                     task["depends"] = " && ".join(task.pop("dependencies"))
         main["dag"] = {"tasks": tasks, "failFast": draw(st.booleans())}
     else:
-        groups = []
-        for index in range(count):
-            groups.append([child(f"{NAMES[index]}{i}") for i in range(draw(st.integers(1, 2)))])
-        main["steps"] = groups
+        main["steps"] = [
+            [child(f"{NAMES[index]}{i}") for i in range(draw(st.integers(1, 2)))] for index in range(count)
+        ]
     if draw(st.booleans()):
         main["parallelism"] = draw(st.integers(1, 3))
     spec: dict[str, Any] = {"entrypoint": "main", "templates": [main, inner, *leaves]}

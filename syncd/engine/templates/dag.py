@@ -8,7 +8,8 @@ A task is decided when its last dependency settles: the work per task is its own
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -47,11 +48,12 @@ class DagFrame(Brood):
         self._fast_failed = ""
         try:
             self._connect()
+            self._targets = self._find_targets()
+            needed = self._needed(self._targets)
+            self._refuse_cycle(needed)
         except Invalid as error:
             self.finish(status.ERROR, str(error))
             return
-        self._targets = self._find_targets()
-        needed = self._needed(self._targets)
         self._open = len(needed)
         if not needed:
             self.finish_with_outputs([])
@@ -78,11 +80,14 @@ class DagFrame(Brood):
         """dag.target, or every task that nothing depends on, by name."""
         named = str((self.template.get("dag") or {}).get("target") or "").split()
         if named:
-            return [self.children[name] for name in named if name in self.children]
+            for name in named:
+                if name not in self.children:
+                    raise Invalid(f"target '{name}' is not defined; tasks: {', '.join(self.children)[:200]}")
+            return [self.children[name] for name in dict.fromkeys(named)]
         return sorted((task for task in self.children.values() if not task.dependants), key=lambda task: task.name)
 
     def _needed(self, targets: list[Task]) -> list[Task]:
-        """The targets and all they depend on, in the order of the file; a cycle leaves tasks that never get ready."""
+        """The targets and all they depend on, in the order of the file."""
         wanted: set[str] = set()
         agenda = [task.name for task in targets]
         while agenda:
@@ -93,6 +98,43 @@ class DagFrame(Brood):
         for name in wanted:
             self.children[name].needed = True
         return [task for task in self.children.values() if task.needed]
+
+    def _refuse_cycle(self, needed: list[Task]) -> None:
+        """Raise Invalid where some tasks would never get ready. Lint finds that before; a target may be a variable, though."""
+        missing = {task.name: task.missing for task in self.children.values()}
+        ready = [task for task in self.children.values() if task.missing == 0]
+        while ready:
+            for dependant in ready.pop().dependants:
+                missing[dependant.name] -= 1
+                if missing[dependant.name] == 0:
+                    ready.append(dependant)
+        stuck = [task.name for task in needed if missing[task.name]]
+        if stuck or (self.children and not needed):
+            names = ", ".join(stuck or self.children)
+            raise Invalid(f"tasks depend on each other in a cycle: {names[:200]}")
+
+    def _visible(self, name: str, reader: Child | None) -> Child | None:
+        child = super()._visible(name, reader)
+        return child if reader is None or (child is not None and self._is_ancestor(name, reader)) else None
+
+    def _visible_names(self, reader: Child | None) -> Iterable[str]:
+        if reader is None:
+            return super()._visible_names(None)
+        return [name for name in self._ancestors(reader) if super(DagFrame, self)._visible(name, reader) is not None]
+
+    def _is_ancestor(self, name: str, reader: Child) -> bool:
+        assert isinstance(reader, Task)
+        return name in reader.logic.dependencies or name in self._ancestors(reader)
+
+    def _ancestors(self, reader: Child) -> Iterator[str]:
+        """Names of all that the task depends on, the nearest first: what Argo lets it refer to."""
+        agenda, seen = deque([reader.name]), {reader.name}
+        while agenda:
+            for name in self.children[agenda.popleft()].logic.dependencies:
+                if name not in seen:
+                    seen.add(name)
+                    agenda.append(name)
+                    yield name
 
     # -- deciding ------------------------------------------------------------------------------------------------
 
@@ -163,6 +205,7 @@ class DagFrame(Brood):
         node.message = message
         task.items = None
         task.node = node
+        self.note_child(node)
         self.child_settled(task)
 
     # -- settling ------------------------------------------------------------------------------------------------

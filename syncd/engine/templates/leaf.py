@@ -5,7 +5,7 @@ Source: Argo v4.1.2 operator.go executeContainer, executeScript, assessNodeStatu
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from syncd.argo import status, template
@@ -13,7 +13,7 @@ from syncd.argo.manifest import Body
 from syncd.base import units
 from syncd.base.errors import Invalid
 from syncd.engine.actions import StartTask, StopTask
-from syncd.engine.frames import Frame
+from syncd.engine.frames import DEADLINE, Frame
 from syncd.engine.observations import TaskFinished, TaskProgress, TaskStarted
 
 
@@ -23,14 +23,16 @@ class LeafFrame(Frame):
     kind = status.POD
     phase = status.PENDING
     task_id = ""
-    _stop_reason = ""
+    _stop: StopTask | None = None  # None: nobody wants it to end
 
     def begin(self) -> None:
         machine, node = self.machine, self.node
         machine.gate.pod_started()
         try:
-            deadline = self._deadline(machine.now)
-            grace = self._active_seconds()
+            deadline = self._deadline()
+            active_seconds = self._active_seconds()
+            pending_until = self._after("pendingTimeout")
+            timeout = self._after("timeout")
         except Invalid as error:
             machine.gate.pod_ended()
             self.finish(status.ERROR, str(error))
@@ -38,10 +40,12 @@ class LeafFrame(Frame):
         node.progress = "0/1"
         self.task_id = f"{machine.uid}.{node.order}.{machine.epoch}"
         machine.tasks[self.task_id] = self
-        machine.act(self._action(deadline, grace))
-        pending = self.template.get("pendingTimeout")
-        if pending:
-            machine.at(machine.now + _duration(pending, "pendingTimeout"), self._pending_too_long)
+        machine.act(self._action(deadline, active_seconds))
+        if pending_until is not None:
+            machine.at(pending_until, lambda: self._give_up("step was pending for longer than its pendingTimeout"))
+        if timeout is not None:
+            # once it runs, the executor sees to it
+            machine.at(timeout, lambda: self._give_up(DEADLINE))
 
     def _action(self, deadline: datetime | None, active_seconds: float | None) -> StartTask:
         machine, node, invocation = self.machine, self.node, self.invocation
@@ -68,25 +72,36 @@ class LeafFrame(Frame):
 
     def _claims(self) -> list[dict[str, Any]]:
         """Volumes made for this run by volumeClaimTemplates, named as Argo names their claims."""
-        names = [str((c.get("metadata") or {}).get("name")) for c in self.machine.spec.get("volumeClaimTemplates") or ()]
-        return [
-            {"name": name, "persistentVolumeClaim": {"claimName": f"{self.machine.name}-{name}"}} for name in names
+        names = [
+            str((c.get("metadata") or {}).get("name")) for c in self.machine.spec.get("volumeClaimTemplates") or ()
         ]
+        return [{"name": name, "persistentVolumeClaim": {"claimName": f"{self.machine.name}-{name}"}} for name in names]
 
-    def _deadline(self, now: datetime) -> datetime | None:
+    def _deadline(self) -> datetime | None:
         """The earliest of the workflow's, the template's timeout and the retry's maxDuration; None where none is set."""
-        moments = [self.machine.deadline if not self.node.on_exit else None, self.invocation.execution_deadline]
-        timeout = self.template.get("timeout")
-        if timeout:
-            moments.append(self.node.started_at + _duration(timeout, "timeout"))
+        moments = [
+            self.machine.deadline if not self.node.on_exit else None,
+            self.invocation.execution_deadline,
+            self._after("timeout"),
+        ]
         known = [moment for moment in moments if moment is not None]
         return min(known) if known else None
+
+    def _after(self, field: str) -> datetime | None:
+        """When that time has passed since the node was made; None: the template has no such limit. Raises Invalid."""
+        given = self.template.get(field)
+        if not given:
+            return None
+        try:
+            return self.node.started_at + units.parse_duration_or_seconds(template.any_string(given))
+        except (ValueError, Invalid) as error:
+            raise Invalid(f"{field}: {error}") from None
 
     def _active_seconds(self) -> float | None:
         given = self.template.get("activeDeadlineSeconds")
         if given is None:
             return None
-        seconds = template.number(given)
+        seconds = template.seconds(given)
         if seconds is None or seconds <= 0:
             raise Invalid(
                 f"activeDeadlineSeconds must be a positive integer > 0, not {template.any_string(given)[:100]!r}"
@@ -112,11 +127,13 @@ class LeafFrame(Frame):
         self.machine.tasks.pop(self.task_id, None)
         self.node.outputs = self._outputs(end.outputs, end.exit_code)
         self.machine.gate.pod_ended()
-        if self._stop_reason:
-            self.finish(status.FAILED, self._stop_reason)
+        if end.phase == status.SUCCEEDED:
+            # also where it was to be stopped and had done its work before
+            self.machine.set_progress(self.node, _whole(self.node.progress))
+            self.finish(status.SUCCEEDED, end.message)
+        elif self._stop is not None:
+            self.finish(status.FAILED, self._stop.reason)
         else:
-            if end.phase == status.SUCCEEDED:
-                self.machine.set_progress(self.node, _whole(self.node.progress))
             self.finish(end.phase, end.message)
 
     def _outputs(self, captured: Body, exit_code: int | None) -> dict[str, Any] | None:
@@ -125,27 +142,32 @@ class LeafFrame(Frame):
             outputs["exitCode"] = str(exit_code)
         declared = self.template.get("outputs") or {}
         for word in ("parameters", "artifacts"):
-            for item in outputs.get(word) or ():
-                known = status.parameter(declared.get(word), item["name"])
-                if known is not None and known.get("globalName"):
-                    item["globalName"] = known["globalName"]
+            if not outputs.get(word):
+                continue
+            named = {
+                item.get("name"): item["globalName"] for item in declared.get(word) or () if item.get("globalName")
+            }
+            outputs[word] = [
+                {**item, "globalName": named[item["name"]]} if item["name"] in named else item for item in outputs[word]
+            ]
         return outputs or None
 
     def stop(self, reason: str, grace_seconds: float = 30.0) -> None:
-        """End the task; its node fails with `reason` once the task has ended."""
-        if not self.node.fulfilled and not self._stop_reason:
-            self._stop_reason = reason
-            self.machine.act(StopTask(self.task_id, reason, grace_seconds))
+        """End the task; its node fails with `reason` once the task has ended. Again only where there is less grace."""
+        if self.node.fulfilled or (self._stop is not None and self._stop.grace_seconds <= grace_seconds):
+            return
+        self._stop = StopTask(self.task_id, reason, grace_seconds)
+        self.machine.act(self._stop)
 
-    def _pending_too_long(self) -> None:
+    def _give_up(self, reason: str) -> None:
         if self.node.phase == status.PENDING:
-            self.stop("step was pending for longer than its pendingTimeout", 0.0)
+            self.stop(reason, 0.0)
 
     def outstanding(self) -> list[StartTask | StopTask]:
         """What to perform again after a crash."""
-        actions: list[StartTask | StopTask] = [self._action(self._deadline(self.machine.now), self._active_seconds())]
-        if self._stop_reason:
-            actions.append(StopTask(self.task_id, self._stop_reason))
+        actions: list[StartTask | StopTask] = [self._action(self._deadline(), self._active_seconds())]
+        if self._stop is not None:
+            actions.append(self._stop)
         return actions
 
 
@@ -156,10 +178,3 @@ def _whole(progress: str) -> str:
 
 def _flag(own: Any, general: Any) -> bool:
     return bool(general if own is None else own)
-
-
-def _duration(value: Any, name: str) -> timedelta:
-    try:
-        return units.parse_duration_or_seconds(template.any_string(value))
-    except (ValueError, Invalid) as error:
-        raise Invalid(f"{name}: {error}") from None

@@ -66,7 +66,8 @@ class RetryFrame(Frame):
         if template.kind(self.template) in template.POD_TYPES:
             local["pod.name"] = machine.pod_name(attempt.name, str(self.template.get("name") or ""))
         try:
-            bound = arguments.substitute(self.template, machine.variables, local, None)
+            lots = machine.lots(attempt.name)
+            bound = arguments.substitute(self.template, machine.variables, local, None, lots)
         except Invalid as error:
             machine.broken(attempt, str(error))
             return
@@ -90,7 +91,11 @@ class RetryFrame(Frame):
                 self._end(last.phase, last.message)
                 return
         try:
-            decision = attempts.decide(machine.retry_strategy(self.template) or {}, self._attempts, machine.now)
+            strategy, lots = (
+                machine.retry_strategy(self.template) or {},
+                machine.lots(self.node.name, "again", len(self._attempts)),
+            )
+            decision = attempts.decide(strategy, self._attempts, machine.now, lots)
         except Invalid as error:
             self._end(status.ERROR, str(error))
             return

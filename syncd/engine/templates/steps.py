@@ -93,8 +93,9 @@ class StepsFrame(Brood):
         return found
 
     def child_broken(self, key: Any, node: Node, message: str) -> None:
-        if len(key) == 2:
-            self._broken = self._broken or f"step group deemed errored due to child {node.name} error: {message}"
+        # an exit hook that cannot be called is told as it is, as Argo's executeStepGroup does
+        told = f"step group deemed errored due to child {node.name} error: {message}" if len(key) == 2 else message
+        self._broken = self._broken or told
         self.child_done(key, node)
 
     def child_refused(self, key: Any) -> None:
@@ -107,7 +108,6 @@ class StepsFrame(Brood):
     def child_settled(self, child: Child) -> None:
         if child.items is not None:
             child.node = self._group
-        child.settled = child.node is not None
         self._open -= 1
         if self._open == 0:
             self._close_group()
@@ -134,6 +134,8 @@ class StepsFrame(Brood):
         assert group is not None
         self.machine.end_node(group, phase, message)
         if phase == status.SUCCEEDED:
+            for child in self._current:
+                child.settled = child.node is not None
             self._next_group()
             return
         self.node.outbound = self._outbound()

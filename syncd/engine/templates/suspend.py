@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -39,8 +38,8 @@ class SuspendFrame(Frame):
         """An input whose value is JSON with an `enum` is a question: its choices, and the first as default."""
         for parameter in (self.node.inputs or {}).get("parameters") or ():
             try:
-                asked = json.loads(str(parameter.get("value")))
-            except ValueError:
+                asked = template.read_json(str(parameter.get("value")))
+            except Invalid:
                 continue
             choices = asked.get("enum") if isinstance(asked, Mapping) else None
             if isinstance(choices, list) and choices:
@@ -60,16 +59,35 @@ class SuspendFrame(Frame):
             parameters.append(declared)
         return {"parameters": parameters} if parameters else None
 
-    def supply(self, values: Mapping[str, str]) -> None:
-        """Values that a person gives for the outputs. Raises Invalid for a name that is not asked for."""
-        asked = (self.node.outputs or {}).get("parameters") or []
-        for name, value in values.items():
-            parameter = status.parameter(asked, name)
-            if parameter is None:
-                raise Invalid(f"node {self.node.display_name} has no supplied output parameter {name!r}")
-            replaced = {**parameter, "value": str(value)}
-            replaced.pop("valueFrom", None)
-            asked[asked.index(parameter)] = replaced
+    @property
+    def asked(self) -> list[str]:
+        """Names of the outputs that a person may supply."""
+        return [str(parameter["name"]) for parameter in (self.node.outputs or {}).get("parameters") or ()]
+
+    def lacks(self, values: Mapping[str, str]) -> list[str]:
+        """Names of the outputs that have no value, no default and none in `values`: with them it cannot go on."""
+        return [
+            str(parameter["name"])
+            for parameter in (self.node.outputs or {}).get("parameters") or ()
+            if parameter.get("value") is None
+            and (parameter.get("valueFrom") or {}).get("default") is None
+            and parameter["name"] not in values
+        ]
+
+    def supply(self, values: Mapping[str, str], message: str = "") -> None:
+        """Values that a person gives for the outputs, and a word about them. Names that are not asked for are passed over."""
+        if values:
+            held = (self.node.outputs or {}).get("parameters") or ()
+            supplied = []
+            for parameter in held:
+                if parameter["name"] in values:
+                    parameter = {k: v for k, v in parameter.items() if k != "valueFrom"}
+                    parameter["value"] = values[parameter["name"]]
+                supplied.append(parameter)
+            if supplied:
+                self.node.outputs = {**(self.node.outputs or {}), "parameters": supplied}
+        if message:
+            self.node.message = message
         self.machine.nodes.touch(self.node)
 
     def resume(self) -> None:
