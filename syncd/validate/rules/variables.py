@@ -53,8 +53,8 @@ def doubt(tag: str, path: Path, template: Template, items: Items | None) -> Doub
     name = tag.strip()
     if tag.startswith(raw.UNCLOSED):
         remedy = "close it, or Argo takes everything up to the next }} for a name"
-        meant = _BEGINNING.match(tag.removeprefix(raw.UNCLOSED))
-        code = "V345" if meant and meant[1] in _ROOTS else "V342"
+        begun = _BEGINNING.match(tag.removeprefix(raw.UNCLOSED))
+        code = "V345" if begun and begun[1] in _ROOTS else "V342"
         return Doubt(code, "a {{ is never closed by }}", remedy)
     if len(name) > 300 or not _NAME.fullmatch(name):
         return None
