@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from syncd.argo import labels
@@ -84,6 +84,28 @@ def could_be_ours(data: bytes) -> bool:
     return _OURS.search(data) is not None and _TEMPLATE.search(data) is None
 
 
+_ITEM: Final = re.compile(rb"^([ ]*)-[ ]+name[ ]*:")
+_BODY: Final = re.compile(
+    rb"^([ ]*)(container|script|steps|dag|suspend|resource|http|inputs|outputs|retryStrategy|volumes)[ ]*:"
+)
+
+
+def lost_indentation(data: bytes, before: int) -> tuple[int, int, str, int] | None:
+    """Where a tutorial's text has lost its indentation: (line, column, key, line of the item) of the first field of a
+    template that stands as far left as the dash of its `- name:`. before: only lines above this one count.
+
+    >>> lost_indentation(b"  - name: a\\n  container:\\n", 3)
+    (2, 3, 'container', 1)
+    """
+    item: tuple[int, int] | None = None
+    for number, line in enumerate(data.splitlines()[: max(before, 0)], 1):
+        if (found := _ITEM.match(line)) is not None:
+            item = (len(found[1]), number)
+        elif item is not None and (found := _BODY.match(line)) is not None and len(found[1]) == item[0]:
+            return number, item[0] + 1, found[2].decode(), item[1]
+    return None
+
+
 _OTHER_ARGO_KINDS: Final = frozenset(
     [
         "AnalysisRun",
@@ -140,6 +162,19 @@ class _Reading:
     def fault(self, fault: yamltext.Fault, data: bytes) -> None:
         """A piece of the file that could not be read."""
         if could_be_ours(data):
+            lost = lost_indentation(data, fault.line) if fault.code == "V101" else None
+            if lost is not None:
+                line, column, key, item = lost
+                self.problems.append(
+                    Problem(
+                        Place(self.path, line, column),
+                        "V101",
+                        f"{key}: stands beside the `- name:` of line {item}, outside of the template that begins there",
+                        remedy=f"indent it, and what is below it, by two more, so that it is under that `- name:`; "
+                        f"because of it line {fault.line} cannot be read",
+                    )
+                )
+                return
             place = Place(self.path, fault.line, fault.column)
             self.problems.append(
                 Problem(place, fault.code, fault.message, path=path_text(fault.path), remedy=fault.remedy)
@@ -275,6 +310,10 @@ class _Reading:
         if bad:
             return None
         if not metadata.get("name") and not (kind in _GENERATED and metadata.get("generateName")):
+            lost = body.get("name") or body.get("generateName")
+            if isinstance(lost, str) and lost:
+                # its indentation is gone (`name:` beside `metadata:`): lint says of every field where it belongs
+                return replace(key_of(body, self.options.namespace), name=lost)
             remedy = "add metadata.name"
             if metadata.get("generateName"):
                 remedy = f"write metadata.name instead of generateName: a {kind} in git needs a fixed name"

@@ -196,3 +196,32 @@ def test_decode_never_raises(words: list[str]) -> None:
         assert 0 <= problem.place.line <= data.count(b"\n") + 1
     for manifest in decoded.manifests:
         assert manifest.place(("metadata", "name")).line <= data.count(b"\n") + 1
+
+
+LOST = """apiVersion: argoproj.io/v1alpha1
+kind: Workflow
+metadata:
+  generateName: hello-
+spec:
+  entrypoint: whalesay
+  templates:
+  - name: whalesay
+  container:
+    image: docker/whalesay
+  - name: two
+  steps: []
+"""
+
+
+def test_a_template_that_lost_its_indentation_is_told_where_it_belongs():
+    (problem,) = decode.decode("lost.yaml", LOST.encode()).problems
+    assert str(problem.place) == "lost.yaml:9:3"
+    assert "beside the `- name:` of line 8" in problem.message
+    assert "indent it" in problem.remedy
+
+
+def test_a_manifest_at_the_margin_is_left_to_lint():
+    text = b"apiVersion: argoproj.io/v1alpha1\nkind: Workflow\nmetadata:\ngenerateName: hello-\nspec:\nentrypoint: a\n"
+    decoded = decode.decode("margin.yaml", text)
+    assert not decoded.problems
+    assert decoded.manifests[0].key.name == "hello-"
