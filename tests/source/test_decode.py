@@ -214,7 +214,7 @@ spec:
 
 
 def test_a_template_that_lost_its_indentation_is_told_where_it_belongs():
-    (problem,) = decode.decode("lost.yaml", LOST.encode()).problems
+    (problem,) = decode("lost.yaml", LOST.encode()).problems
     assert str(problem.place) == "lost.yaml:9:3"
     assert "beside the `- name:` of line 8" in problem.message
     assert "indent it" in problem.remedy
@@ -222,6 +222,6 @@ def test_a_template_that_lost_its_indentation_is_told_where_it_belongs():
 
 def test_a_manifest_at_the_margin_is_left_to_lint():
     text = b"apiVersion: argoproj.io/v1alpha1\nkind: Workflow\nmetadata:\ngenerateName: hello-\nspec:\nentrypoint: a\n"
-    decoded = decode.decode("margin.yaml", text)
+    decoded = decode("margin.yaml", text)
     assert not decoded.problems
     assert decoded.manifests[0].key.name == "hello-"
