@@ -70,8 +70,10 @@ def _scalar(value: Any, indent: str) -> str:
 def _text(text: str) -> str:
     if _PLAIN.match(text) and text.lower() not in _WORDS:
         return text
-    # ASCII only, so that no line break of YAML's own (U+0085, U+2028) is folded.
-    return json.dumps(text, ensure_ascii=not _LINE.match(text))
+    if _LINE.match(text):
+        return json.dumps(text, ensure_ascii=False)
+    # ASCII only, so that no line break of YAML's own (U+0085, U+2028) is folded; YAML knows no pairs of surrogates.
+    return "".join(json.dumps(c)[1:-1] if c <= "\uffff" else f"\\U{ord(c):08x}" for c in text).join(('"', '"'))
 
 
 def _literal(text: str, indent: str) -> str:
