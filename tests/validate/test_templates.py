@@ -119,7 +119,6 @@ spec:
       volumeMounts: [{name: a, mountPath: /d}, {name: b, mountPath: /d}]
 """,
         [
-            "8:5 V900 templates.main: the embedded engine does not run initContainers yet; the node will end in Error",
             "8:22 V232 templates.main initContainers must all have container name",
             "9:5 V900 templates.main: the embedded engine does not run sidecars yet; the node will end in Error",
             '9:17 V233 templates.main.sidecars: "wait" is a reserved Argo container name',

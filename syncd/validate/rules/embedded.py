@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from syncd.validate.report import Report
 
 _KINDS: Final = ("containerSet", "resource", "data", "http", "plugin")
-_FIELDS: Final = ("synchronization", "memoize", "sidecars", "initContainers")
+_FIELDS: Final = ("synchronization", "memoize", "sidecars")
 _WORDS: Final = "the embedded engine does not run {0} yet; {1}"
 
 
