@@ -28,7 +28,7 @@ from syncd.app import parts as making
 from syncd.app.real import SystemClock, SystemRandom, state_directory
 from syncd.argo import labels, selectors, status
 from syncd.base.clock import rfc3339
-from syncd.base.errors import ConfigError, SyncdError
+from syncd.base.errors import ConfigError, SyncdError, Unreachable
 from syncd.cluster.archive import finished_at
 from syncd.cluster.embedded.store import EmbeddedStore, open_store
 from syncd.config.model import Config
@@ -239,10 +239,18 @@ async def _serve(
             for line in left:
                 say(f"left running: {line}")
             say("stopped" if not left else f"stopped; {len(left)} step{'s' if len(left) > 1 else ''} left running")
+    except OSError as error:
+        raise unusable(state, error) from error
     finally:
         await store.close()
     _end_soon()
     return 0
+
+
+def unusable(state: Path, error: OSError) -> Unreachable:
+    """What it means when the machine says no to something below the state directory."""
+    why = f"{error.strerror or type(error).__name__}{f' ({error.filename})' if error.filename else ''}"
+    return Unreachable(f"the state directory {state} cannot be used: {why}; mend it, or name another with --state")
 
 
 def _end_soon() -> None:

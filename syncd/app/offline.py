@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from syncd.app import parts as making
-from syncd.app.daemon import doors_of
+from syncd.app.daemon import doors_of, unusable
 from syncd.app.real import SystemClock, SystemRandom
 from syncd.base.errors import Unsupported
 from syncd.cluster.embedded.store import open_store
@@ -66,6 +66,8 @@ def offline(state: Path, *, act: bool, config: Config | None = None) -> Iterator
         def thread() -> None:
             try:
                 asyncio.run(live())
+            except OSError as error:
+                ended.append(unusable(state, error))
             except BaseException as error:  # noqa: BLE001 - handed to the caller's thread
                 ended.append(error)
             finally:

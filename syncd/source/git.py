@@ -108,6 +108,8 @@ class GitSource:
             )
         except GitFailed as failed:
             raise failed.as_error(self.describe()) from None
+        except OSError as wrong:
+            raise self._no_room(wrong) from None
         return _revision(refs.resolve(self._source.ref, refs.parse(answer)))
 
     async def fetch(self, revision: Revision, base: Fetched | None) -> Fetched:
@@ -131,12 +133,13 @@ class GitSource:
             except GitFailed as failed:
                 raise failed.as_error(self.describe()) from None
             except OSError as wrong:
-                message = (
-                    f"{self.describe()}: the state directory cannot be used: {wrong.strerror or type(wrong).__name__}"
-                )
-                raise Unreachable(message) from None
+                raise self._no_room(wrong) from None
             self._mirror.tidy()
             return fetched
+
+    def _no_room(self, wrong: OSError) -> Unreachable:
+        why = f"{wrong.strerror or type(wrong).__name__}{f' ({wrong.filename})' if wrong.filename else ''}"
+        return Unreachable(f"{self.describe()}: the state directory cannot be used: {why}")
 
     def _attempt(self, revision: Revision, base: Fetched | None) -> Fetched:
         commit = revision.commit

@@ -6,6 +6,7 @@ the changes go to the feed before. Called by `store`.
 Each job has a savepoint of its own: one that fails takes back nothing but its own writes. Where the disk fails, the
 whole transaction is void; then the jobs are tried again one by one, so that a small write still succeeds
 where a large one does not fit. Hence a job may run twice, and must keep no state but what it writes.
+On a full disk the store's reserve is spent first.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from typing import Any, Final, TypeVar
 
 from syncd.base.errors import Refused, SyncdError, Unreachable
 from syncd.cluster.embedded import database
+from syncd.cluster.embedded.reserve import Reserve
 from syncd.cluster.embedded.rows import Stored
 from syncd.cluster.feed import Change, Feed
 
@@ -116,6 +118,7 @@ class Writer:
         self._door = threading.Lock()  # nothing is queued behind the end
         self._closed = False
         self._connection: sqlite3.Connection | None = None
+        self._reserve = Reserve(path.parent)
         self._shared = Shared()
         self._committed = version  # as far as this process knows
         self.newest = version  # raised before a commit: a reader may see it before the thread goes on
@@ -165,15 +168,21 @@ class Writer:
 
     def _commit(self, batch: list[_Waiting]) -> list[_Outcome]:
         try:
-            return self._transact(batch)
+            outcomes = self._transact(batch)
         except sqlite3.Error as error:
             self._roll_back()
+            if self._reserve.spend(error):
+                log.warning("the disk is full: the room kept in reserve is used to save what has happened")
+                return self._commit(batch)
             if len(batch) > 1:
                 return [outcome for waiting in batch for outcome in self._commit([waiting])]
             failure: BaseException = database.meaning(error, self._path)
         except Exception as error:  # noqa: BLE001 - the thread lives on; the caller gets the error
             self._roll_back()
             failure = error
+        else:
+            self._reserve.keep()
+            return outcomes
         return [(future, loop, None, failure) for future, loop, _ in batch]
 
     def _transact(self, batch: list[_Waiting]) -> list[_Outcome]:
