@@ -147,6 +147,8 @@ class Client:
                     return
                 if not line.strip():
                     continue
+                if not line.endswith(b"\n"):
+                    raise errors.Unreachable(f"{self.where} broke off in the middle of an answer{self._remedy}")
                 value = json.loads(line)
                 if "error" in value:
                     said = value["error"]

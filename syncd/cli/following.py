@@ -155,6 +155,20 @@ def log(
         if terminal.live:
             content = output.harmless(content, colour=terminal.colour)
         terminal.say(f"{terminal.paint(f'{pod}:', colours[pod])} {content}")
+    if (query or {}).get("logOptions.follow"):
+        _check_ended(client, namespace, name)
+
+
+def _check_ended(client: Client, namespace: str, name: str) -> None:
+    """A log that was followed ends with its run. Raises Unreachable where it ended before: the daemon went away."""
+    for pause in (0, 0.2, 0.5, 1, 2):  # the end of the log may be told a moment before the end of the run
+        time.sleep(pause)
+        try:
+            if _ended(client.get(workflows.path(namespace, name))):
+                return
+        except NotFound:
+            return  # deleted meanwhile
+    raise Unreachable(f"the log of {name} broke off, but the workflow has not ended; ask again with --follow")
 
 
 def follow(client: Client, found: list[Body], args: Namespace, terminal: Terminal, errors: Terminal) -> bool:

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from syncd.argo import labels
 from syncd.argo.manifest import Body
+from syncd.argo.status import FULFILLED
 from syncd.base.errors import ConfigError
 from syncd.cli import describe, output
 from syncd.cli.client import API, Client, segment
@@ -132,15 +133,13 @@ def rows(found: Iterable[Body], at: datetime, *, namespaces: bool, wide: bool, h
 
 
 def _counts(status: Body) -> str:
-    """Pending, running and completed steps; of a list without nodes, what the progress tells."""
-    nodes = (status.get("nodes") or {}).values()
-    pods = [node for node in nodes if node.get("type") == "Pod"]
+    """Pending, running and completed steps. Lists come without nodes; of what has ended the progress tells enough."""
+    pods = [node for node in (status.get("nodes") or {}).values() if node.get("type") == "Pod"]
     if not pods and status.get("progress"):
-        done, _, whole = str(status["progress"]).partition("/")
-        return f"-/-/{done}" if whole else "0/0/0"
+        return f"0/0/{str(status['progress']).partition('/')[0]}"
     running = sum(node.get("phase") == "Running" for node in pods)
-    done_count = sum(node.get("phase") in ("Succeeded", "Failed", "Error", "Skipped", "Omitted") for node in pods)
-    return f"{len(pods) - running - done_count}/{running}/{done_count}"
+    done = sum(node.get("phase") in FULFILLED for node in pods)
+    return f"{len(pods) - running - done}/{running}/{done}"
 
 
 def _parameter(parameter: Body) -> str:

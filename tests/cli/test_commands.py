@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
 import threading
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,7 +14,11 @@ import pytest
 
 from syncd.argo import labels
 from syncd.argo.manifest import Body, Key
+from syncd.base.errors import ConfigError
 from syncd.base.problems import Place, Problem
+from syncd.cli import following
+from syncd.cli.client import Client, address
+from syncd.cli.output import Terminal
 from tests.cli.conftest import Call, Served
 from tests.cli.runs import node, pod, run
 from tests.server import house
@@ -80,6 +86,17 @@ def test_list_filters(words: str, names: list[str], served: Served, call: Call) 
 def test_list_of_nothing(served: Served, call: Call) -> None:
     assert call("list").out == "No workflows found\n"
     assert json.loads(call("list", "-o", "json").out) == []
+
+
+def test_wide_lists_count_steps_and_show_parameters(served: Served, call: Call) -> None:
+    body = run(pod(".a"), pod(".b", phase="Running"), pod(".c", phase="Pending"), phase="Running")
+    body["spec"]["arguments"] = {"parameters": [{"name": "m", "value": "x" * 80}, {"name": "unset"}]}
+    served.put(body)
+    served.put({**ended("over"), "status": {**ended("over")["status"], "progress": "4/5"}})
+    said = call("list", "-o", "wide")
+    assert said.lines[0].split()[-2:] == ["P/R/C", "PARAMETERS"]
+    assert [line.split()[5] for line in said.lines[1:]] == ["1/1/1", "0/0/4"]
+    assert said.lines[1].endswith(f"m={'x' * 32}...{'x' * 15}")
 
 
 def test_list_reads_all_pages(served: Served, call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -172,6 +189,19 @@ def test_logs_are_prefixed_and_filtered_by_the_daemon(served: Served, call: Call
     assert call("logs", "hi", "--timestamps").lines[0] == "pod-1: 2026-01-01T00:00:01.000000Z one"
     assert call("logs", "hi", "-f").lines == ["pod-1: one", "pod-2: two \x1b[2J"]
     assert call("logs", "hi", "--grep", "(").code == 1
+
+
+def test_a_followed_log_that_breaks_off_is_no_success(
+    served: Served, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(following.time, "sleep", lambda _: None)
+    body = served.put(running("hi"))
+    uid = body["metadata"]["uid"]
+    served.house.logs.add(uid, house.line("one", "pod-1"))
+    served.house.logs.stopped.add(uid)  # as when the daemon goes away
+    said = call("logs", "hi", "-f")
+    assert (said.code, said.lines) == (3, ["pod-1: one"])
+    assert "has not ended" in said.err
 
 
 # submit
@@ -409,3 +439,35 @@ def test_a_server_that_does_not_answer(call: Call, monkeypatch: pytest.MonkeyPat
     said = call("list", "--server", "http://127.0.0.1:1")
     assert said.code == 3
     assert said.err == "syncd: error: http://127.0.0.1:1 does not answer (Connection refused)\n"
+
+
+def test_watch_on_a_screen_draws_anew_until_the_end(served: Served) -> None:
+    body = run(pod("", "main"))
+    served.put(body)
+    screen = io.StringIO()
+    where = address(os.environ["SYNCD_SERVER"])
+    seen = following.watch(Client(where, house.WRITER), "default", "hi", Terminal(screen, colour=True, live=True))
+    assert seen["status"]["phase"] == "Succeeded"
+    assert screen.getvalue().startswith("\x1b[H\x1b[2J")
+    assert "\x1b[32m✔\x1b[0m hi" in screen.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("http://127.0.0.1:2746", "http://127.0.0.1:2746"),
+        ("127.0.0.1:2746", "http://127.0.0.1:2746"),
+        ("host", "http://host:2746"),
+        ("https://host/base/", "https://host:443/base"),
+        ("http://[::1]:80", "http://[::1]:80"),
+        ("unix:/run/a.sock", "unix:/run/a.sock"),
+    ],
+)
+def test_addresses(url: str, shown: str) -> None:
+    assert str(address(url)) == shown
+
+
+@pytest.mark.parametrize("url", ["ftp://h", "http://", "http://u:p@h", "http://h?x=1", "http://h:99999", "http://h#x"])
+def test_what_is_no_address(url: str) -> None:
+    with pytest.raises(ConfigError, match="is no address"):
+        address(url)

@@ -186,3 +186,24 @@ def test_doctor_looks_at_everything(call: Call, tmp_path: Path) -> None:
     said = call("doctor")
     assert said.code == 1
     assert f"✖ state: others may write to {tmp_path / 'state'}" in said.lines
+
+
+@pytest.mark.sandbox
+def test_ctrl_c_ends_what_nobody_else_would_go_on_with(sandbox: None, call: Call) -> None:
+    words = ["submit", "--watch", str(EXAMPLES / "suspend.yaml"), "--name", "held"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "syncd.cli.main", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        told = []
+        for line in process.stdout:
+            told.append(line)
+            if "approve" in line:
+                process.send_signal(signal.SIGINT)
+                break
+        assert told[-1] == "● approve Running\n", "".join(told)
+        said = process.stderr.read()
+        assert process.wait(30) == 130
+    assert said == "syncd: interrupted: ending held; Ctrl-C once more leaves it to the next daemon\n\n"
+    assert "Failed (Terminated)" in call("list").out

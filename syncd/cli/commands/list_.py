@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from argparse import ArgumentParser, Namespace
 
+from syncd.argo.manifest import Body
+from syncd.base.errors import NotFound
 from syncd.cli import arguments, output, reach, workflows
+from syncd.cli.client import Client
 from syncd.cli.exits import Exit
 
 ABOUT = "List workflows: those that run first, then the newest. Without a daemon it reads the store."
@@ -28,11 +32,22 @@ def add(parser: ArgumentParser) -> None:
     arguments.add_output(parser)
 
 
+def _with_nodes(client: Client, body: Body) -> Body:
+    """A workflow that runs, with its nodes, which lists leave out: its steps are counted."""
+    if (body.get("status") or {}).get("finishedAt"):
+        return body
+    with contextlib.suppress(NotFound):  # deleted meanwhile
+        body = client.get(workflows.path(str(body["metadata"]["namespace"]), str(body["metadata"]["name"])))
+    return body
+
+
 def run(args: Namespace) -> int:
     """Run it."""
     terminal, _ = output.standard(args)
     with reach.reading(args) as client:
         found = workflows.listed(client, reach.namespace(args), args, whole=args.output in ("json", "yaml", "wide"))
+        if args.output == "wide":
+            found = [_with_nodes(client, body) for body in found]
     if args.output in ("json", "yaml"):
         terminal.say(output.as_text(found, args.output))
     elif args.output == "name":

@@ -61,6 +61,8 @@ def run(args: Namespace) -> int:
     given = submission.options(args)
     where = reach.namespace(args)
     manifests = submission.read(args.file, where, bool(args.namespace), errors)
+    if args.watch and len(manifests) > 1:
+        raise ConfigError("--watch shows one workflow; use --wait for several")
     bodies = [submission.workflow(manifest, given) for manifest in manifests]
     if args.dry_run:
         for body in bodies:
@@ -100,8 +102,6 @@ def _check(args: Namespace) -> None:
     follows = [f"--{name}" for name in ("watch", "wait") if getattr(args, name)]
     if len(follows) == 2:
         raise ConfigError("--wait and --watch exclude each other; give one of them")
-    if args.watch and len(args.file) > 1:
-        raise ConfigError("--watch shows one workflow; use --wait for several")
     for name in ("dry_run", "server_dry_run"):
         said = "--" + name.replace("_", "-")
         if getattr(args, name) and (follows or args.log):
