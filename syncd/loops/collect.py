@@ -43,8 +43,8 @@ class Limits:
 class Runs(Protocol):
     """What this loop asks of the run loop."""
 
-    async def forget(self, key: Key) -> None:
-        """The Workflow is deleted."""
+    async def forget(self, key: Key, uid: str = "") -> None:
+        """The Workflow is deleted. uid: only the one that had it, "" = any."""
 
     def hold(self, reason: str) -> None:
         """Start nothing while there is a reason."""
@@ -186,7 +186,7 @@ class CollectLoop:
 
     async def remove_remains(self, key: Key, uid: str) -> None:
         """What a deleted run leaves outside the store."""
-        await self._runs.forget(key)
+        await self._runs.forget(key, uid)
         await self._logs.remove(uid)
         await self._remains.remove(key.namespace, key.name, uid)
 
