@@ -11,7 +11,7 @@ import stat
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -101,12 +101,21 @@ def engine(state: Path, config: Config) -> Answer:
     return Answer("container", "good", f"{found.name} runs a container")
 
 
-def runtime(state: Path, config: Config) -> Answer:
-    """Whether there is any way to run a step."""
-    verdicts = [check(state, config).verdict for check in (sandbox, engine)]
-    if "good" in verdicts:
+def steps(found: list[Answer]) -> Answer:
+    """Whether there is any way to run a step, after `sandbox` and `engine` have looked."""
+    if any(answer.verdict == "good" for answer in found if answer.subject in ("sandbox", "container")):
         return Answer("steps", "good", "can be run")
     return Answer("steps", "bad", "neither a sandbox nor a container engine works", "see above")
+
+
+def look(state: Path, config: Config) -> Iterator[Answer]:
+    """Every check, in the order of the table, each as soon as it is known."""
+    found: list[Answer] = []
+    for check in CHECKS:
+        found.append(check(state, config))
+        yield found[-1]
+        if check is engine:
+            yield steps(found)
 
 
 def directory(state: Path, config: Config) -> Answer:
@@ -193,7 +202,6 @@ CHECKS: Final[tuple[Callable[[Path, Config], Answer], ...]] = (
     git,
     sandbox,
     engine,
-    runtime,
     directory,
     disk,
     zones,

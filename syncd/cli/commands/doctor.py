@@ -32,8 +32,7 @@ def run(args: Namespace) -> int:
     config, _ = reach.configuration(args.config, os.environ)
     state = reach.state_directory(args.state or config.state, os.environ)
     found = []
-    for check in checks.CHECKS:
-        answer = check(state, config)
+    for answer in checks.look(state, config):
         found.append(answer)
         if not args.output:
             icon, plain, colour = _SIGNS[answer.verdict]
