@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
+from dataclasses import replace
 from typing import Any
 
 from syncd.argo import jobs, labels
@@ -155,6 +156,9 @@ class Submitter:
     async def _offered(self, key: Key) -> Body:
         """A Workflow or Job of a source."""
         found = await inventory.offered(self._store, key)
+        if found is None and not key.name.endswith("-"):
+            # a manifest with a generateName is offered under that, and called without its hyphen
+            found = await inventory.offered(self._store, replace(key, name=f"{key.name}-"))
         if found is None:
             known = [str(offer) for _, offer in await inventory.offers(self._store)]
             raise NotFound(f"no source offers {key}; offered: {', '.join(known[:20]) or 'nothing'}")

@@ -61,7 +61,7 @@ apiVersion: argoproj.io/v1alpha1
 kind: CronWorkflow
 metadata: {name: often, annotations: {syncd.io/catch-up: none}}
 spec:
-  schedules: ["@every 2s"]
+  schedules: ["@every 1s"]
   stopStrategy: {expression: "cronworkflow.succeeded >= 1"}
   concurrencyPolicy: Forbid
   successfulJobsHistoryLimit: 100
@@ -149,7 +149,7 @@ def test_a_kill_at_any_moment_loses_nothing(
         chosen = list(range(1, count + 1))
     else:
         chosen = sorted({1 + round(i * (count - 1) / (LEAST - 1)) for i in range(LEAST)})
-    with ThreadPoolExecutor(3) as pool:
+    with ThreadPoolExecutor(4) as pool:
         names = list(pool.map(lambda n: survives(tmp_path / f"at-{n}", repository, n), chosen))
     with capsys.disabled():
         kinds = Counter(names)

@@ -57,7 +57,7 @@ async def live(state: Path, source: Path, fatal: int, runs: int) -> Moments:
     moments = Moments(fatal)
     config = Config(
         state=str(state),
-        sources=(Source(name="repo", path=str(source), interval=timedelta(seconds=0.2)),),
+        sources=(Source(name="repo", path=str(source), interval=timedelta(seconds=0.1)),),
         listen=Listen(port=0),
         runtime=Runtime.SANDBOX,
     )
@@ -79,12 +79,12 @@ async def live(state: Path, source: Path, fatal: int, runs: int) -> Moments:
 
             executor._report = counted  # noqa: SLF001 - a moment of its own
             await daemon.start()
-            for _ in range(600):
-                await asyncio.sleep(0.05)
+            for _ in range(1500):
+                await asyncio.sleep(0.02)
                 found = [item async for item in finished(store)]
                 if len(found) >= runs:
                     break
-            await asyncio.sleep(0.3)
+            await asyncio.sleep(0.1)
             await daemon.stop()
     finally:
         await store.close()
