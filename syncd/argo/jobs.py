@@ -9,7 +9,6 @@ Source: Kubernetes batch/v1 JobSpec.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from syncd.argo import labels, template
 from syncd.argo.manifest import Body

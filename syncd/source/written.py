@@ -30,7 +30,7 @@ def parse(
     """The source that `text` names. Raises ConfigError.
 
     directory: what a relative path is relative to; is_path: whether a name is there on disk (a path may hold `#`);
-    ref, folder: given apart (`--ref`, `--path`), for a text that says nothing of them.
+    ref, folder: given apart (`--ref`, `--path`), for a text that says nothing of them; a folder given so names the source.
 
     >>> s = parse("git@example.org:team/jobs.git#main:ci", directory="/", is_path=lambda _: False)
     >>> s.name, s.url, s.ref.text, s.folder
@@ -55,9 +55,9 @@ def parse(
             raise ConfigError(f"source: {wrong}") from None
         if worktree:
             raise ConfigError("--worktree needs a local path: only there are files that are not committed")
-        return Source(name=name or urls.name_of(place), url=url, ref=chosen, folder=inside)
+        return Source(name=name or urls.name_of(folder or place), url=url, ref=chosen, folder=inside)
     path = posixpath.normpath(posixpath.join(directory, place or "."))
-    return Source(name=name or urls.name_of(path), path=path, ref=chosen, folder=inside, worktree=worktree)
+    return Source(name=name or urls.name_of(folder or path), path=path, ref=chosen, folder=inside, worktree=worktree)
 
 
 def _folder(text: str) -> str:

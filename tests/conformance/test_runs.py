@@ -49,13 +49,16 @@ def _local(case: dict[str, Any]) -> bool:
 
 
 def _cases() -> list[Any]:
-    found = []
-    for case in conformance.load("e2e/index.json"):
-        if _local(case) and not case.get("actions"):
-            found.append(({**case, "folder": "e2e"}, case["id"]))
-    for case in conformance.load("examples/index.json"):
-        if _local(case) and not case.get("no_test") and case.get("expected_phase") and "Workflow" in case["kinds"]:
-            found.append(({**case, "folder": "examples"}, case["file"]))
+    found = [
+        ({**case, "folder": "e2e"}, case["id"])
+        for case in conformance.load("e2e/index.json")
+        if _local(case) and not case.get("actions")
+    ]
+    found += [
+        ({**case, "folder": "examples"}, case["file"])
+        for case in conformance.load("examples/index.json")
+        if _local(case) and not case.get("no_test") and case.get("expected_phase") and "Workflow" in case["kinds"]
+    ]
     marked = []
     for case, name in found:
         why = _reason(name)

@@ -25,7 +25,7 @@ def test_the_whalesay_job_is_offered_and_runs(daemon: Daemon) -> None:
     name = re.findall(r"^(whalesay-\w+) Succeeded", said, re.MULTILINE)[-1]
     run = drawn.read(daemon.syncd("get", name))
     assert run.rows == ("✔ NAME(0) · pod",)
-    assert run.facts["Source"] == "repository"
+    assert run.facts["Source"] == "examples"
 
 
 def test_every_run_knows_its_commit(daemon: Daemon, repository: Repository) -> None:

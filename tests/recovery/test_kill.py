@@ -110,7 +110,7 @@ async def look(state: Path, moment: str) -> None:
         for kind, name in (("ConfigMap", "words"), ("WorkflowTemplate", "base"), ("CronWorkflow", "often")):
             await store.get(Key(kind, "default", name))
         page = await store.list(labels.WORKFLOW)
-        runs = [body for body in page.items]
+        runs = list(page.items)
         ended = [body for body in runs if (body.get("status") or {}).get("finishedAt")]
         assert len(ended) >= 2, f"{moment}: {[r['metadata']['name'] for r in runs]}"
         for body in ended:

@@ -77,7 +77,7 @@ async def live(state: Path, source: Path, fatal: int, runs: int) -> Moments:
                 moments.pass_by(f"before report {type(observation).__name__}")
                 report(observation)
 
-            executor._report = counted  # noqa: SLF001 - a moment of its own
+            executor._report = counted
             await daemon.start()
             for _ in range(1500):
                 await asyncio.sleep(0.02)
