@@ -77,7 +77,7 @@ def admit(workflow: Body, lookup: Lookup, defaults: Mapping[str, Any] | None = N
     for name in sorted(
         set(_config_maps(spec)) | {n for of in templates.values() for t in of.values() for n in _config_maps(t)}
     ):
-        for real in _resolved(name, spec):
+        for real in _resolved(name, workflow["metadata"], spec):
             try:
                 config_maps[real] = dict(lookup(Key(labels.CONFIG_MAP, namespace, real)).get("data") or {})
             except NotFound:
@@ -140,17 +140,21 @@ def _config_maps(value: Any) -> Iterator[str]:
                 yield from _config_maps(inner)
 
 
-def _resolved(name: str, spec: Mapping[str, Any]) -> Iterator[str]:
-    """The name with the workflow's own parameters replaced, as Argo allows in a configMapKeyRef."""
+def _resolved(name: str, metadata: Mapping[str, Any], spec: Mapping[str, Any]) -> Iterator[str]:
+    """The name with what is known of the workflow beforehand replaced, as Argo allows in a configMapKeyRef."""
     if not tags.has_tags(name):
         yield name
         return
-    values = {
-        f"workflow.parameters.{p['name']}": template.any_string(p["value"])
+    values: dict[str, object] = {
+        f"workflow.parameters.{p['name']}": template.any_string(
+            p["value"] if p.get("value") is not None else p["default"]
+        )
         for p in template.parameters(spec.get("arguments"))
-        if p.get("value") is not None
+        if p.get("value") is not None or p.get("default") is not None
     }
-
+    values["workflow.name"] = metadata["name"]
+    values["workflow.namespace"] = metadata.get("namespace") or "default"
+    values["workflow.uid"] = metadata.get("uid") or ""
     try:
         yield str(tags.substitute(name, Variables(values), allow_unresolved=False))
     except Invalid:
