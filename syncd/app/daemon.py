@@ -13,6 +13,7 @@ import hashlib
 import json
 import logging
 import os
+import resource
 import signal
 import sys
 import tempfile
@@ -52,6 +53,7 @@ Reread = Callable[[], Config]
 _THREADS = 64
 """For blocking work of steps, artifacts and logs; made as they are needed. asyncio's own measure is the cores and four."""
 _PATIENCE_SECONDS = 10.0
+_OPEN_FILES = 65_536
 _LOOK_MS = 5000
 
 
@@ -169,6 +171,13 @@ class Daemon:
             (self.state / "daemon.json").unlink()
         return left
 
+    def say(self, line: str) -> None:
+        """To the person at the terminal, or into the log."""
+        if self._words is not None:
+            self._words.say(line)
+        else:
+            log.info("%s", line)
+
 
 def doors_of(state: Path, config: Config, clock: SystemClock) -> auth.Doors:
     """Who is let in. Raises ConfigError."""
@@ -205,12 +214,22 @@ def sync_loop(parts: making.Parts, source: SourceConfig, config: Config, retired
 def serve(config: Config, *, words: bool, reread: Reread | None = None, config_file: Path | None = None) -> int:
     """Run until SIGTERM or SIGINT; answers the exit code. words: speak to a person on stdout, else log."""
     gc.set_threshold(100_000, 50, 1000)  # a source of ten thousand manifests is mostly live: looking through it is dear
+    _raise_limits()
     state = state_directory(config.state)
     journal.configure(sys.stderr, level=str(config.log.level), form=str(config.log.format))
     try:
         return asyncio.run(_serve(state, config, sys.stdout if words else None, reread, config_file))
     except KeyboardInterrupt:
         return 130
+
+
+def _raise_limits() -> None:
+    """As many open files as we may have, within reason: each step and each client takes a few."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, _OPEN_FILES)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 async def _serve(
@@ -235,10 +254,11 @@ async def _serve(
                     daemon.parts.runner.start("configuration", lambda: _follow(config_file, saved, asked))
             await stopping.wait()
             left = await daemon.stop()
-            say = (lambda line: print(line, file=words, flush=True)) if words is not None else log.info
             for line in left:
-                say(f"left running: {line}")
-            say("stopped" if not left else f"stopped; {len(left)} step{'s' if len(left) > 1 else ''} left running")
+                daemon.say(f"left running: {line}")
+            daemon.say(
+                "stopped" if not left else f"stopped; {len(left)} step{'s' if len(left) > 1 else ''} left running"
+            )
     except OSError as error:
         raise unusable(state, error) from error
     finally:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import ssl
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
@@ -17,11 +18,13 @@ from pathlib import Path
 from typing import Final
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from syncd.base.errors import ConfigError
 from syncd.server import auth, faults, wire
 from syncd.server.api import Services
 from syncd.server.auth import Access
+from syncd.server.connections import CONNECTIONS, Connections
 from syncd.server.routes import artifacts, crons, daemon, definitions, logs, sources, workflows
 
 PUBLIC, READ, WRITE = Access.PUBLIC, Access.READ, Access.WRITE
@@ -128,6 +131,7 @@ ROUTES: Final[tuple[Route, ...]] = (
 )
 
 _SHUTDOWN_SECONDS: Final = 5.0
+_PATROL: Final = web.AppKey("patrol", list[asyncio.Task[None]])
 _HEADERS: Final = {
     "Cache-Control": "no-store",
     "X-Content-Type-Options": "nosniff",
@@ -151,10 +155,13 @@ def build(services: Services, doors: auth.Doors, pace: wire.Pace | None = None) 
     application[wire.PACE] = pace or wire.Pace()
     application[wire.CLOSING] = asyncio.Event()
     application[auth.DOORS] = doors
+    application[_PATROL] = []
+    application[CONNECTIONS] = Connections(doors.now)
     for route in ROUTES:
         access[application.router.add_route(route.method, route.path, route.handler)] = route.access
     application.on_response_prepare.append(_add_headers)
     application.on_shutdown.append(_close_streams)
+    application.on_cleanup.append(_end_patrol)
     return application
 
 
@@ -178,12 +185,15 @@ async def start(
     runner = web.AppRunner(
         application,
         access_log=None,
+        logger=_logger(),
         shutdown_timeout=_SHUTDOWN_SECONDS,
         keepalive_timeout=75.0,
         lingering_time=2.0,  # for a refused body that is still on its way
         auto_decompress=False,
     )
     await runner.setup()
+    if runner.server is not None:
+        application[_PATROL].append(asyncio.create_task(application[CONNECTIONS].patrol(runner.server), name="patrol"))
     try:
         if host is not None:
             with _taken(f"{host}:{port}"):
@@ -196,6 +206,22 @@ async def start(
         await runner.cleanup()
         raise
     return runner
+
+
+class _NoNoise(logging.Filter):
+    """Keeps what is no HTTP out of the log: a stranger must not be able to fill it."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
+
+
+_NO_NOISE: Final = _NoNoise()
+
+
+def _logger() -> logging.Logger:
+    found = logging.getLogger("syncd.server.http")
+    found.addFilter(_NO_NOISE)  # once, however often
+    return found
 
 
 def _make_private(path: Path) -> None:
@@ -216,6 +242,12 @@ async def _add_headers(request: web.Request, response: web.StreamResponse) -> No
     response.headers["Server"] = "syncd"  # aiohttp has put its version and Python's there
     for name, value in _HEADERS.items():
         response.headers.setdefault(name, value)
+
+
+async def _end_patrol(application: web.Application) -> None:
+    for task in application[_PATROL]:
+        task.cancel()
+    await asyncio.gather(*application[_PATROL], return_exceptions=True)
 
 
 async def _close_streams(application: web.Application) -> None:

@@ -27,6 +27,7 @@ from aiohttp import web
 from syncd.base.clock import Clock
 from syncd.base.errors import ConfigError, Refused
 from syncd.server import tokens, wire
+from syncd.server.connections import CONNECTIONS
 from syncd.server.faults import Fault, Handler
 from syncd.server.sessions import SESSION_SECONDS, Sessions
 
@@ -167,11 +168,13 @@ def guard(access_of: Callable[[web.Request], Access]) -> Any:
     async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
         doors = request.app[DOORS]
         access = access_of(request)
+        request.app[CONNECTIONS].spoke(request.protocol)
         # Probes call by an address that may be rewritten on the way, and learn nothing worth rebinding for.
         if request.path not in ("/livez", "/readyz"):
             doors.check_host(request)
         if access is not Access.PUBLIC:
             caller = doors.identify(request)
+            request.app[CONNECTIONS].trust(request.protocol)
             if caller.by_cookie:
                 _same_origin(request)
             if access is Access.WRITE and caller.access is not Access.WRITE:
