@@ -120,12 +120,12 @@ class HumanText(_Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         level = "" if record.levelno == logging.INFO else f"{record.levelname.lower()}: "
-        parts = [f"{_moment(record).astimezone():%H:%M:%S} {level}{_plain(self.message(record))}"]
+        parts = [f"{_moment(record).astimezone():%H:%M:%S} {level}{plain(self.message(record))}"]
         if record.levelno != logging.INFO:
-            parts += [f"{name}={_plain(str(value))}" for name, value in self.fields(record).items()]
+            parts += [f"{name}={plain(str(value))}" for name, value in self.fields(record).items()]
         line = " ".join(parts)
         trace = self.trace(record)
-        return f"{line}\n{_plain(trace)}" if trace else line
+        return f"{line}\n{plain(trace)}" if trace else line
 
 
 def configure(stream: TextIO, *, level: str = "info", form: str = "auto", redactor: Redactor | None = None) -> Redactor:
@@ -238,7 +238,7 @@ def _moment(record: logging.LogRecord) -> datetime:
     return datetime.fromtimestamp(record.created, UTC)
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """Control characters made visible, further lines indented: a commit message can neither forge a line nor repaint
     the terminal, nor turn the direction of writing around."""
     visible = _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)

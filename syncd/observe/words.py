@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from datetime import datetime
 from typing import TextIO
 from zoneinfo import ZoneInfo
@@ -9,7 +10,7 @@ from zoneinfo import ZoneInfo
 from syncd.base.clock import Clock
 from syncd.base.units import human_duration
 from syncd.cron.ledger import Outcome
-from syncd.observe import events
+from syncd.observe import events, journal
 
 
 class Words:
@@ -22,24 +23,34 @@ class Words:
 
     def begin(self, version: str, state: str, runtime: str, url: str, login: str) -> None:
         """The first lines."""
-        self._say(f"syncd {version} · embedded · state {state} · {runtime}")
-        self._say(f"API {url}   metrics {url}/metrics")
-        self._say(f"browser {login}")
+        self.say(f"syncd {version} · embedded · state {state} · {runtime}")
+        self.say(f"API {url}   metrics {url}/metrics")
+        self.say(f"browser {login}")
 
-    def _say(self, line: str) -> None:
-        print(line, file=self._stream, flush=True)
+    def say(self, line: str) -> None:
+        """Print a line: commits, steps and remotes can neither forge one nor repaint the terminal. Nobody listens: never mind."""
+        with contextlib.suppress(OSError):
+            print(journal.plain(line), file=self._stream, flush=True)
 
     def __call__(self, event: events.Event) -> None:
         line = self.sentence(event)
         if line:
-            self._say(line)
+            self.say(line)
 
     def sentence(self, event: events.Event) -> str:
         """What there is to say; "" = nothing, or nothing new."""
         if isinstance(event, events.SourceSynced):
             return self._new(f"source {event.source}", _synced(event))
-        if isinstance(event, events.SourceChecked) and event.error:
-            return self._new(f"source {event.source} remote", f"source {event.source}  {event.error}")
+        if isinstance(event, events.SourceChecked):
+            if event.error:
+                return self._failed(event.source, event.error)
+            failed = self._told.pop(f"source {event.source} remote", "")
+            return f"source {event.source}  answers again" if failed else ""
+        if isinstance(event, events.LoopFailed):
+            kind, _, name = event.loop.partition(" ")
+            if kind == "sync":
+                return self._failed(name, event.message)
+            return self._new(f"loop {event.loop}", f"{event.loop}  {event.message}")
         if isinstance(event, events.CronArmed):
             line = f"cron {event.cron.name}  {_next(event, self._clock.now())}"
             return self._new(f"cron {event.cron}", line)
@@ -59,6 +70,9 @@ class Words:
         if isinstance(event, events.StartsHeld):
             return event.reason or "steps are started again"
         return ""
+
+    def _failed(self, source: str, error: str) -> str:
+        return self._new(f"source {source} remote", f"source {source}  {error}")
 
     def _new(self, about: str, line: str) -> str:
         if self._told.get(about) == line:
