@@ -79,7 +79,7 @@ def script(task: StartTask) -> End:
     return fail() if task.template_name == "bad" else succeed(task)
 
 
-laws = settings(max_examples=150, deadline=None)
+laws = settings(max_examples=100, deadline=None)
 
 
 @laws
