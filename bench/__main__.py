@@ -33,6 +33,9 @@ GROUPS: Final = {
 
 ALIASES: Final = {"poll": "sync", "change": "sync"}
 
+PATIENCE_SECONDS: Final = 3600.0
+"""For one group. Nothing takes nearly as long; a machine that stands still must not hold up a build for ever."""
+
 
 def main(words: list[str] | None = None) -> int:
     """The command line; answers the exit code."""
@@ -74,7 +77,11 @@ def _in_a_process(group: str, quick: bool, found: dict[str, Any], failed: dict[s
     """Run one group where nothing of another one is in memory."""
     measure.say(f"{group}: begins")
     words = [sys.executable, "-m", "bench", "--within", group, *(["--quick"] if quick else [])]
-    done = subprocess.run(words, stdout=subprocess.PIPE, check=False)
+    try:
+        done = subprocess.run(words, stdout=subprocess.PIPE, check=False, timeout=PATIENCE_SECONDS)
+    except subprocess.TimeoutExpired:
+        failed[group] = f"did not end within {PATIENCE_SECONDS:g} s"
+        return
     if done.returncode:
         failed[group] = f"ended with {done.returncode}; what it said is on stderr"
         return

@@ -23,7 +23,7 @@ from syncd.execute import process
 from syncd.execute.folder import Slot
 from syncd.execute.runtime import DEFAULT_PATH, Launch
 from syncd.execute.sandbox import Sandbox
-from syncd.observe.events import Event, RunFinished
+from syncd.observe.events import Event, LoopFailed, RunFinished
 
 PARALLELISM: Final = 8
 
@@ -144,6 +144,10 @@ class _Runs:
     def _heard(self, event: Event) -> None:
         if isinstance(event, RunFinished):
             self._ended[event.run].set_result(event)
+        elif isinstance(event, LoopFailed):
+            for waited in self._ended.values():
+                if not waited.done():
+                    waited.set_exception(RuntimeError(f"loop {event.loop} failed: {event.message}"))
 
     async def seconds(self, steps: int) -> float:
         """From just before the Workflow is written to its end, durable. Raises RuntimeError unless every step succeeded."""
