@@ -20,13 +20,15 @@ from syncd.expr.environment import Variables
 
 FORMAT = 1
 MAX_TEMPLATES = 5000
+_PINNED = ("name", "namespace", "uid", "creationTimestamp")
+"""Of the metadata, with labels and annotations what variables show: people and the run itself change labels while it runs, and a replay must agree."""
 
 Lookup = Callable[[Key], Body]
 """The live object of a key; raises NotFound."""
 
 
 def admit(workflow: Body, lookup: Lookup, defaults: Mapping[str, Any] | None = None) -> Body:
-    """The run of `workflow`: {format, spec, templates: {scope: {name: template}}, configMaps: {name: data}}.
+    """The run of `workflow`: {format, metadata, spec, templates: {scope: {name: template}}, configMaps: {name: data}}.
 
     defaults: the configuration's workflowDefaults (a Workflow without a name), merged below everything else.
     Raises Invalid with all that cannot be resolved.
@@ -82,7 +84,15 @@ def admit(workflow: Body, lookup: Lookup, defaults: Mapping[str, Any] | None = N
                 config_maps[real] = dict(lookup(Key(labels.CONFIG_MAP, namespace, real)).get("data") or {})
             except NotFound:
                 continue
-    return {"format": FORMAT, "spec": spec, "scope": scope, "templates": templates, "configMaps": config_maps}
+    return {
+        "format": FORMAT,
+        "metadata": {name: workflow["metadata"][name] for name in _PINNED if name in workflow["metadata"]}
+        | {name: dict(workflow["metadata"].get(name) or {}) for name in ("labels", "annotations")},
+        "spec": spec,
+        "scope": scope,
+        "templates": templates,
+        "configMaps": config_maps,
+    }
 
 
 def template_key(reference: Mapping[str, Any], namespace: str) -> Key:

@@ -67,11 +67,10 @@ class Advance:
 
 
 class Machine:
-    """One run. workflow: metadata (name, namespace, uid, creationTimestamp, labels, annotations) and the own spec;
-    run: what `admit` made of it."""
+    """One run. workflow: its metadata now; run: what `admit` made of it, with the metadata as it was then."""
 
     def __init__(self, workflow: Body, run: Body) -> None:
-        metadata = workflow["metadata"]
+        metadata = {**workflow["metadata"], **(run.get("metadata") or {})}
         self.metadata = metadata
         self.run = run
         self.name = str(metadata["name"])

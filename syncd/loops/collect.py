@@ -11,15 +11,15 @@ import asyncio
 import contextlib
 import heapq
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Any, Protocol
 
 from syncd.argo import labels, status, template
 from syncd.argo.manifest import Body, Key, key_of
 from syncd.base.clock import Clock, parse_rfc3339
-from syncd.base.errors import NotFound
+from syncd.base.errors import Expired, NotFound, SyncdError
 from syncd.cluster.api import FinishedRun, Store, Verb, Write
 from syncd.execute.api import Logs
 from syncd.observe.events import Event, StartsHeld
@@ -27,6 +27,7 @@ from syncd.observe.events import Event, StartsHeld
 log = logging.getLogger(__name__)
 
 _BATCH = 200
+_TTL_FIELDS = {status.SUCCEEDED: "secondsAfterSuccess", status.FAILED: "secondsAfterFailure"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,7 @@ class CollectLoop:
         limits: Limits,
         free_bytes: Callable[[], int],
         interval: timedelta = timedelta(seconds=10),
+        defaults: Mapping[str, Any] | None = None,
     ) -> None:
         self._store = store
         self._clock = clock
@@ -84,7 +86,9 @@ class CollectLoop:
         self._limits = limits
         self._free_bytes = free_bytes
         self._interval = interval
+        self._default_ttl = ((defaults or {}).get("spec") or {}).get("ttlStrategy")
         self._expiries: list[tuple[datetime, str, Key]] = []
+        self._noted: dict[str, datetime] = {}  # uid → its newest entry in `_expiries`
         self._held = ""
         self._slow_at: datetime | None = None
 
@@ -105,25 +109,48 @@ class CollectLoop:
 
     async def _load(self) -> str:
         """TTLs of what ended while nobody looked."""
+        self._expiries.clear()
+        self._noted.clear()
         after, version = "", ""
         while True:
             page = await self._store.list(labels.WORKFLOW, limit=500, after=after)
             version = version or page.version
             for body in page.items:
-                self._note(body)
+                await self._note(body)
             if not page.after:
                 return version
             after = page.after
 
     async def _watch(self, version: str) -> None:
-        async for change in self._store.watch([labels.WORKFLOW], version):
-            if change.kind == "MODIFIED":
-                self._note(change.body)
+        while True:
+            try:
+                async for change in self._store.watch([labels.WORKFLOW], version):
+                    if change.kind == "DELETED":
+                        self._noted.pop(str(change.body["metadata"].get("uid")), None)
+                    else:
+                        await self._note(change.body)
+                    version = change.version
+            except Expired:
+                version = await self._load()
 
-    def _note(self, workflow: Body) -> None:
-        moment = expires_at(workflow)
-        if moment is not None:
-            heapq.heappush(self._expiries, (moment, str(workflow["metadata"]["uid"]), key_of(workflow)))
+    async def _note(self, workflow: Body) -> None:
+        """Remember when the TTL of a Workflow ends."""
+        moment = await self._expires_at(workflow)
+        uid = str(workflow["metadata"]["uid"])
+        if moment is not None and self._noted.get(uid) != moment:
+            self._noted[uid] = moment
+            heapq.heappush(self._expiries, (moment, uid, key_of(workflow)))
+
+    async def _expires_at(self, workflow: Body) -> datetime | None:
+        """As `expires_at`, with the strategy of its WorkflowTemplate or of the defaults where it has none of its own."""
+        spec = workflow.get("spec") or {}
+        strategy = spec.get("ttlStrategy") or self._default_ttl
+        if not (workflow.get("status") or {}).get("finishedAt"):
+            return None
+        if not spec.get("ttlStrategy") and spec.get("workflowTemplateRef"):
+            admitted = await self._store.spec(str(workflow["metadata"]["uid"]))
+            strategy = ((admitted or {}).get("spec") or {}).get("ttlStrategy")
+        return expires_at({**workflow, "spec": {"ttlStrategy": strategy}})
 
     async def step(self) -> None:
         """One pass: the disk, TTLs; every tenth minute retention too."""
@@ -131,12 +158,27 @@ class CollectLoop:
         self._look_at_disk()
         due: list[tuple[Key, str]] = []
         while self._expiries and self._expiries[0][0] <= now:
-            _, uid, key = heapq.heappop(self._expiries)
-            due.append((key, uid))
+            moment, uid, key = heapq.heappop(self._expiries)
+            if self._noted.get(uid) != moment:
+                continue
+            del self._noted[uid]
+            if await self._is_over(key, uid, now):
+                due.append((key, uid))
         await self._delete(due)
         if self._slow_at is None or now >= self._slow_at:
             self._slow_at = now + timedelta(minutes=10)
             await self._retain(now)
+
+    async def _is_over(self, key: Key, uid: str, now: datetime) -> bool:
+        """Whether the TTL has ended as the Workflow is now: it may have been retried since, or given another TTL."""
+        try:
+            live = await self._store.get(key)
+        except NotFound:
+            return False
+        moment = await self._expires_at(live) if live["metadata"]["uid"] == uid else None
+        if moment is not None and moment > now:
+            await self._note(live)
+        return moment is not None and moment <= now
 
     def _look_at_disk(self) -> None:
         free = self._free_bytes()
@@ -181,7 +223,11 @@ class CollectLoop:
                     log.warning("run %s cannot be deleted: %s", key, answer.error)
                     continue
                 gone += 1
-                await self.remove_remains(key, uid)
+                try:
+                    await self.remove_remains(key, uid)
+                except (SyncdError, OSError) as error:
+                    # the run is gone; what it leaves is found by its age
+                    log.warning("what run %s has left cannot be removed: %s", key, error)
         return gone
 
     async def remove_remains(self, key: Key, uid: str) -> None:
@@ -200,12 +246,13 @@ def expires_at(workflow: Body) -> datetime | None:
     """
     ended = workflow.get("status") or {}
     strategy = (workflow.get("spec") or {}).get("ttlStrategy") or {}
-    if not ended.get("finishedAt") or not strategy:
+    if not ended.get("finishedAt") or not isinstance(strategy, Mapping):
         return None
-    by_phase = "secondsAfterSuccess" if ended.get("phase") == status.SUCCEEDED else "secondsAfterFailure"
-    seconds = template.number(strategy.get(by_phase))
+    # Argo's Status.Failed is the phase Failed alone: what ended in Error goes after completion
+    by_phase = _TTL_FIELDS.get(str(ended.get("phase")), "")
+    seconds = template.seconds(strategy.get(by_phase))
     if seconds is None:
-        seconds = template.number(strategy.get("secondsAfterCompletion"))
+        seconds = template.seconds(strategy.get("secondsAfterCompletion"))
     if seconds is None:
         return None
     return parse_rfc3339(ended["finishedAt"]) + timedelta(seconds=seconds)

@@ -252,3 +252,20 @@ def test_not_found_is_what_the_store_says() -> None:
 
     with pytest.raises(Invalid):
         admit.admit({"metadata": {"name": "wf"}, "spec": {"workflowTemplateRef": {"name": "b"}}}, lookup)
+
+
+def test_labels_as_they_were_at_admission_stay() -> None:
+    """A replay reads the Workflow as it is now, with the phase among its labels."""
+    from syncd.engine.machine import Machine
+    from syncd.engine.observations import decode
+
+    world = World(workflow(says("{{workflow.labels.json}} {{workflow.annotations.json}}", "main"))).play()
+    later = {
+        **world.workflow,
+        "metadata": {**world.workflow["metadata"], "labels": {"who": "else"}, "annotations": {"a": "b"}},
+    }
+    machine = Machine(later, world.run)
+    now, observations = world.journal[0]
+    (task,) = machine.advance(now, [decode(o) for o in observations]).actions
+    assert task == world.started[0]
+    assert told(world) == ["{} {}"]
