@@ -6,7 +6,7 @@ Source: Argo v4.1.2 workflow/util/util.go (SuspendWorkflow, ResumeWorkflow, Stop
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from syncd.argo import status
@@ -76,6 +76,7 @@ def check(machine: Machine, operation: Operation) -> None:
     chosen = selects(selector)
     phase = str(machine.workflow_status.get("phase") or "")
     if verb == "retry":
+        values_of(given.get("parameters") or ())
         restart = bool(given.get("restartSuccessful"))
         if phase not in status.UNSUCCESSFUL and not (phase == status.SUCCEEDED and restart and selector):
             if phase == status.SUCCEEDED:
@@ -166,7 +167,7 @@ def operate(machine: Machine, operation: Operation) -> None:
 
 def _retry(machine: Machine, given: Mapping[str, Any], restart: Callable[[Node], bool] | None) -> None:
     """Open a new epoch: walk the workflow again from the top, and put back what succeeded instead of running it."""
-    overrides = dict(str(p).partition("=")[::2] for p in given.get("parameters") or ())
+    overrides = values_of(given.get("parameters") or ())
     kept = kept_parts(machine, restart, expand_again=bool(overrides))
     spec = overridden(machine.raw_spec, overrides)
     spec.pop("shutdown", None)
@@ -176,6 +177,21 @@ def _retry(machine: Machine, given: Mapping[str, Any], restart: Callable[[Node],
     machine.reset(spec)
     machine.kept = kept
     machine.post(machine.root.begin)
+
+
+def values_of(parameters: Iterable[Any]) -> dict[str, str]:
+    """`NAME=VALUE` each, as a mapping; the last of a name wins. Raises Invalid.
+
+    >>> values_of(["a=b=c"])
+    {'a': 'b=c'}
+    """
+    found = {}
+    for text in parameters:
+        name, separator, value = str(text).partition("=")
+        if not separator or not name.strip():
+            raise Invalid(f"parameter {str(text)[:100]!r} is not NAME=VALUE")
+        found[name.strip()] = value
+    return found
 
 
 def overridden(spec: Mapping[str, Any], overrides: Mapping[str, str]) -> dict[str, Any]:

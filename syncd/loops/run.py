@@ -203,7 +203,7 @@ class RunLoop:
             raise Conflict(f"workflow {key.name} was refused before it began; only retry and resubmit are possible")
         async with self._admitting:
             run = await admission.admitted(self._store, body, self._defaults)
-            given = dict(str(p).partition("=")[::2] for p in operation.arguments.get("parameters") or ())
+            given = operations.values_of(operation.arguments.get("parameters") or ())
             run = {**run, "spec": operations.overridden(run["spec"], given)}
             if key in self._by_key:
                 return self._by_key[key]

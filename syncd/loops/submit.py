@@ -12,21 +12,37 @@ from copy import deepcopy
 from dataclasses import replace
 from typing import Any
 
-from syncd.argo import jobs, labels
+from syncd.argo import jobs, labels, template
 from syncd.argo.manifest import Body, Key, key_of
 from syncd.base.clock import Clock, Random, rfc3339
 from syncd.base.errors import AlreadyExists, Conflict, Invalid, NotFound
 from syncd.base.problems import Problem, has_errors
 from syncd.cluster.api import Store, Verb, Write
+from syncd.engine import operations
 from syncd.loops import inventory
 from syncd.loops.collect import CollectLoop
 from syncd.loops.run import RunLoop
 
 _TRIES = 5
-_KEPT_LABELS = frozenset(
-    {labels.LABEL_CRON_WORKFLOW, labels.LABEL_WORKFLOW_TEMPLATE, labels.LABEL_CLUSTER_WORKFLOW_TEMPLATE}
-)
+_LONGEST_PREFIX = 58  # Kubernetes cuts a generateName so that the name has at most 63 characters
 _OWN_LABELS = frozenset({labels.PHASE, labels.COMPLETED})
+_NOT_RESUBMITTED = _OWN_LABELS | {
+    "workflows.argoproj.io/creator",
+    "workflows.argoproj.io/creator-email",
+    "workflows.argoproj.io/creator-preferred-username",
+    "workflows.argoproj.io/workflow-archiving-status",
+}
+_SET_BY_SERVER = (
+    "uid",
+    "resourceVersion",
+    "creationTimestamp",
+    "deletionTimestamp",
+    "generation",
+    "managedFields",
+    "selfLink",
+)
+SUBMITTED_BY = "syncd.io/submitted-by"
+_PROVENANCE = (labels.REVISION, labels.PATH, labels.OWNER_SOURCE)
 
 Lint = Callable[[Body, bool], "Any"]
 """(object, as a submission) → awaitable problems."""
@@ -66,47 +82,55 @@ class Submitter:
     async def submit(self, body: Body, *, by: str, dry_run: bool = False) -> Body:
         """Lint and create. Raises Invalid with all problems, AlreadyExists for a given name that is taken."""
         workflow = deepcopy(body)
-        metadata = workflow.setdefault("metadata", {})
-        metadata.setdefault("namespace", self._namespace)
-        if workflow.get("kind") == labels.JOB:
+        metadata = _metadata(workflow)
+        for word in ("labels", "annotations"):
+            for name in _PROVENANCE:
+                # only what is made of a source's own object comes from that source
+                metadata[word].pop(name, None)
+        return await self._submit(workflow, by=by, dry_run=dry_run)
+
+    async def _submit(self, workflow: Body, *, by: str, dry_run: bool = False) -> Body:
+        """As `submit`, for a body of our own, which is changed."""
+        metadata = _metadata(workflow)
+        metadata["namespace"] = metadata.get("namespace") or self._namespace
+        kind = workflow.get("kind") or labels.WORKFLOW
+        if kind == labels.JOB:
             workflow = jobs.workflow_from_job(workflow)
-            metadata = workflow["metadata"]
+            metadata = _metadata(workflow)
+        elif kind != labels.WORKFLOW:
+            raise Invalid(f"a {kind} is not run; submit a Workflow or a Job, or use --from")
+        workflow["kind"] = labels.WORKFLOW
         workflow.setdefault("apiVersion", labels.ARGO_API)
-        workflow.setdefault("kind", labels.WORKFLOW)
-        if workflow["kind"] != labels.WORKFLOW:
-            raise Invalid(f"a {workflow['kind']} is not run; submit a Workflow or a Job, or use --from")
         workflow.pop("status", None)
-        for name in ("uid", "resourceVersion", "creationTimestamp", "generation", "managedFields"):
+        for name in _SET_BY_SERVER:
             metadata.pop(name, None)
+        for name in _OWN_LABELS:
+            metadata["labels"].pop(name, None)
         problems: Sequence[Problem] = await self._lint(workflow, True)
         if has_errors(list(problems)):
             count = sum(1 for p in problems if str(p.severity) == "error")
             raise Invalid(f"the workflow is not valid: {count} problem{'s' if count != 1 else ''}", problems)
-        metadata.setdefault("annotations", {})
+        metadata["annotations"].pop(SUBMITTED_BY, None)
         if by:
-            metadata["annotations"].setdefault("syncd.io/submitted-by", by)
+            metadata["annotations"][SUBMITTED_BY] = by
         return await self._create(workflow, dry_run)
 
     async def _create(self, workflow: Body, dry_run: bool) -> Body:
         metadata = workflow["metadata"]
-        prefix = metadata.get("generateName")
+        given, prefix = metadata.get("name"), str(metadata.get("generateName") or "")
+        if not given and not prefix:
+            raise Invalid("the workflow has neither metadata.name nor metadata.generateName; give it one of them")
         for _ in range(_TRIES):
-            if not metadata.get("name"):
-                if not prefix:
-                    raise Invalid("the workflow has neither metadata.name nor metadata.generateName")
-                metadata = {**metadata, "name": f"{prefix}{self._random.suffix()}"}
-                workflow = {**workflow, "metadata": metadata}
+            name = given or f"{prefix[:_LONGEST_PREFIX]}{self._random.suffix()}"
+            named = {**workflow, "metadata": {**metadata, "name": name}}
             if dry_run:
-                return workflow
-            key = key_of(workflow)
-            written = (await self._store.write([Write(Verb.CREATE, key, workflow)]))[0]
+                return named
+            (written,) = await self._store.write([Write(Verb.CREATE, key_of(named), named)])
             if written.error is None:
                 assert written.body is not None
                 return written.body
-            if not isinstance(written.error, AlreadyExists) or not prefix:
+            if given or not isinstance(written.error, AlreadyExists):
                 raise written.error
-            metadata = {k: v for k, v in metadata.items() if k != "name"}
-            workflow = {**workflow, "metadata": metadata}
         raise Conflict(f"no free name for {prefix!r} was found in {_TRIES} tries")
 
     async def submit_from(self, kind: str, namespace: str, name: str, options: Mapping[str, Any], *, by: str) -> Body:
@@ -114,9 +138,13 @@ class Submitter:
         namespace = namespace or self._namespace
         workflow = await self._from(kind, namespace, name)
         workflow["metadata"]["namespace"] = namespace
-        apply_options(workflow, options)
+        inherited: Sequence[Body] = ()
+        if kind in (labels.WORKFLOW_TEMPLATE, labels.CLUSTER_WORKFLOW_TEMPLATE) and options.get("artifacts"):
+            body = await self._store.get(Key(kind, "" if kind in labels.CLUSTER_SCOPED else namespace, name))
+            inherited = template.artifacts((body.get("spec") or {}).get("arguments"))
+        apply_options(workflow, options, inherited)
         dry_run = bool(options.get("dryRun") or options.get("serverDryRun"))
-        return await self.submit(workflow, by=by, dry_run=dry_run)
+        return await self._submit(workflow, by=by, dry_run=dry_run)
 
     async def _from(self, kind: str, namespace: str, name: str) -> Body:
         if kind in (labels.WORKFLOW, labels.JOB):
@@ -181,6 +209,10 @@ class Submitter:
             raise Invalid("outputParameters must be a mapping of names to values")
         await self._runs.operate(key, verb, given, by=by)
         spec = None if given.get("nodeFieldSelector") and verb != "retry" else _SPEC_AFTER.get(verb)
+        if verb == "retry" and given.get("parameters"):
+            live = (await self._store.get(key)).get("spec") or {}
+            changed = operations.overridden(live, operations.values_of(given["parameters"]))
+            spec = {**(spec or {}), "arguments": {"parameters": changed["arguments"]["parameters"]}}
         if spec is not None:
             await self._store.write([Write(Verb.PATCH, key, {"spec": spec})])
         return await self._store.get(key)
@@ -191,15 +223,11 @@ class Submitter:
             raise Invalid("--memoized is not supported; `retry` runs only what failed, within the same workflow")
         old = await self._store.get(key)
         metadata = old["metadata"]
-        marks = {
-            k: v
-            for k, v in (metadata.get("labels") or {}).items()
-            if k not in _OWN_LABELS and (k in _KEPT_LABELS or not k.startswith("workflows.argoproj.io/"))
-        }
+        marks = {k: v for k, v in (metadata.get("labels") or {}).items() if k not in _NOT_RESUBMITTED}
         marks[labels.LABEL_RESUBMITTED_FROM] = key.name
         fresh = _workflow(
             {
-                "generateName": _stem(key.name, str(metadata.get("generateName") or "")),
+                "generateName": str(metadata.get("generateName") or f"{key.name}-"),
                 "namespace": key.namespace,
                 "labels": marks,
                 "annotations": dict(metadata.get("annotations") or {}),
@@ -207,7 +235,7 @@ class Submitter:
             {k: v for k, v in deepcopy(old.get("spec") or {}).items() if k not in ("shutdown", "suspend")},
         )
         apply_options(fresh, {"parameters": arguments.get("parameters"), "priority": arguments.get("priority")})
-        return await self.submit(fresh, by=by)
+        return await self._submit(fresh, by=by)
 
     async def delete(self, key: Key, *, force: bool, by: str) -> None:
         """End what runs and remove the run with its logs. Raises NotFound."""
@@ -231,23 +259,33 @@ def _provenance(body: Body) -> dict[str, str]:
     return {name: str(value) for name, value in found.items() if value}
 
 
-def _stem(name: str, generate_name: str) -> str:
-    """The generateName of a copy: as given, or the name without its last random part."""
-    if generate_name:
-        return generate_name
-    head, _, tail = name.rpartition("-")
-    return f"{head if head and len(tail) == 5 else name}-"
+def _metadata(workflow: Body) -> Body:
+    """The metadata with labels and annotations to be filled, in place. Raises Invalid where they are no mappings."""
+    metadata = workflow.setdefault("metadata", {}) or {}
+    if not isinstance(metadata, dict):
+        raise Invalid("metadata must be a mapping")
+    workflow["metadata"] = metadata
+    for word in ("labels", "annotations"):
+        held = metadata.get(word) or {}
+        if not isinstance(held, dict):
+            raise Invalid(f"metadata.{word} must be a mapping of names to texts")
+        metadata[word] = held
+    return metadata
 
 
-def apply_options(workflow: Body, options: Mapping[str, Any]) -> None:
-    """Change a Workflow as Argo's SubmitOpts say. Raises Invalid. Source: Argo ApplySubmitOpts."""
-    metadata, spec = workflow["metadata"], workflow.setdefault("spec", {})
-    if options.get("name"):
-        metadata["name"] = str(options["name"])
-        metadata.pop("generateName", None)
+def apply_options(workflow: Body, options: Mapping[str, Any], inherited: Sequence[Body] = ()) -> None:
+    """Change a Workflow as Argo's SubmitOpts say. inherited: artifacts that its WorkflowTemplate takes as arguments.
+
+    Raises Invalid. Source: Argo v4.1.2 workflow/util/util.go ApplySubmitOpts, overrideArtifacts.
+    """
+    metadata = workflow["metadata"]
+    spec = workflow["spec"] = workflow.get("spec") or {}
     if options.get("generateName"):
         metadata["generateName"] = str(options["generateName"])
         metadata.pop("name", None)
+    if options.get("name"):
+        metadata["name"] = str(options["name"])
+        metadata.pop("generateName", None)
     for word in ("labels", "annotations"):
         given = options.get(word)
         if not given:
@@ -255,26 +293,44 @@ def apply_options(workflow: Body, options: Mapping[str, Any]) -> None:
         held = dict(metadata.get(word) or {})
         for term in str(given).split(","):
             name, separator, value = term.partition("=")
-            if not separator or not name.strip():
-                raise Invalid(f"{word} {term!r} is not NAME=VALUE")
+            if not separator or not name.strip() or (word == "labels" and "=" in value):
+                raise Invalid(f"{word}: {term!r} is not NAME=VALUE; several are separated by commas")
             held[name.strip()] = value.strip()
         metadata[word] = held
-    for option, field in (("entryPoint", "entrypoint"), ("serviceAccount", "serviceAccountName")):
+    for option, field in _SPEC_OPTIONS:
         if options.get(option):
             spec[field] = str(options[option])
     if options.get("priority") is not None:
-        spec["priority"] = options["priority"]
-    overrides = {}
-    for text in options.get("parameters") or ():
-        name, separator, value = str(text).partition("=")
-        if not separator:
-            raise Invalid(f"parameter {text!r} is not NAME=VALUE")
-        overrides[name] = value
-    if overrides:
-        held_parameters = [dict(p) for p in (spec.get("arguments") or {}).get("parameters") or ()]
-        for parameter in held_parameters:
-            if parameter.get("name") in overrides:
-                parameter["value"] = overrides.pop(parameter["name"])
-                parameter.pop("valueFrom", None)
-        held_parameters.extend({"name": name, "value": value} for name, value in overrides.items())
-        spec["arguments"] = {**(spec.get("arguments") or {}), "parameters": held_parameters}
+        priority = template.number(options["priority"])
+        if priority is None:
+            raise Invalid(f"priority {str(options['priority'])[:100]!r} is not a whole number")
+        spec["priority"] = priority
+    spec.update(operations.overridden(spec, operations.values_of(options.get("parameters") or ())))
+    if options.get("artifacts"):
+        spec["arguments"] = _with_artifacts(spec.get("arguments") or {}, options["artifacts"], inherited)
+
+
+_SPEC_OPTIONS = (
+    ("entryPoint", "entrypoint"),
+    ("serviceAccount", "serviceAccountName"),
+    ("podPriorityClassName", "podPriorityClassName"),
+)
+_KEYS = {"s3": "key", "gcs": "key", "oss": "key", "azure": "blob", "hdfs": "path", "http": "url", "artifactory": "url"}
+
+
+def _with_artifacts(arguments: Body, given: Sequence[Any], inherited: Sequence[Body]) -> Body:
+    """The arguments with `NAME=KEY` put into the locations of the artifacts of those names."""
+    known = {str(a.get("name")): a for a in (*inherited, *template.artifacts(arguments))}
+    changed = dict[str, Body]()
+    for text in given:
+        name, separator, key = str(text).partition("=")
+        if not separator or not key:
+            raise Invalid(f"artifact {text!r} is not NAME=KEY")
+        if name not in known:
+            raise Invalid(f"the workflow takes no artifact {name!r}; it takes: {', '.join(known) or 'none'}")
+        kind = template.location(known[name]) or "s3"
+        if kind not in _KEYS:
+            raise Invalid(f"artifact {name!r} is of kind {kind}, which has no key")
+        changed[name] = {**known[name], kind: {**(known[name].get(kind) or {}), _KEYS[kind]: key}}
+    own = [changed.pop(str(a.get("name")), a) for a in template.artifacts(arguments)]
+    return {**arguments, "artifacts": [*own, *changed.values()]}
