@@ -7,7 +7,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
+
+LONGEST: Final = 1000
+"""Characters of a message or remedy: they quote files, and what is in a file may be a megabyte of one word."""
 
 
 class Severity(StrEnum):
@@ -37,7 +40,7 @@ class Problem:
 
     code: `V` + three digits, a row of `docs/rules.md`; object: `Kind/namespace/name` or "" where none could be read;
     path: where in the document (`spec.templates[0].container.image`), "" = the whole of it;
-    message: what is wrong; remedy: what to do ("" only where the message says it already).
+    message: what is wrong; remedy: what to do ("" only where the message says it already). Texts are cut at `LONGEST`.
     """
 
     place: Place
@@ -47,6 +50,12 @@ class Problem:
     object: str = ""
     path: str = ""
     remedy: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("message", "object", "path", "remedy"):
+            text = getattr(self, name)
+            if len(text) > LONGEST:
+                object.__setattr__(self, name, f"{text[: LONGEST - 1]}…")
 
     def __str__(self) -> str:
         text = f"{self.place}: {self.severity} {self.code}: "
