@@ -41,7 +41,7 @@ from syncd.expr import evaluate, tags
 from syncd.expr.environment import MISSING, Variables
 
 MAX_DEPTH = 100
-MAX_NODES = 200_000
+MAX_NODES = 120_000
 """A run with more is ended: templates that call themselves twice would fill the store before they get to MAX_DEPTH."""
 _BEGINNING = datetime(1, 1, 1, tzinfo=UTC)
 _PROGRESS = re.compile(r"([0-9]{1,9})/([0-9]{1,9})")
