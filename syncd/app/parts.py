@@ -115,6 +115,7 @@ def make(state: Path, config: Config, store: EmbeddedStore, *, act: bool) -> Par
             config.disk_reserve,
         ),
         lambda: shutil.disk_usage(state).free,
+        defaults=config.workflow_defaults or None,
     )
     board = SourceBoard()
 

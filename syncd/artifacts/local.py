@@ -99,7 +99,7 @@ class Local:
             folder = folder.parent
 
     def _path(self, location: Location) -> Path:
-        return self._root.joinpath(*key_parts(str(location.get("key", ""))))
+        return self._root.joinpath(*key_parts(str(location.get("key", "")).removesuffix("/")))
 
     def _found(self, location: Location) -> Path:
         path = self._path(location)

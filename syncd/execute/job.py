@@ -49,6 +49,8 @@ class Job:
     worker: asyncio.Task[None] | None = None
     cancel: Callable[[], None] | None = None
     killer: asyncio.TimerHandle | None = None
+    fresh: bool = False  # known not to have run: its worker may be given up
+    grace_seconds: float = 0.0
     progress: str = ""
     progress_path: Path | None = None
     log_size: int = 0

@@ -78,7 +78,7 @@ class Performer:
         self._closed = False
         self._supervisor = Supervisor(self._options, clock)
         self._sampling = Sampling(self._jobs.values, report, self._options.sample_seconds)
-        self._leftovers = leftovers.Leftovers()
+        self._leftovers = leftovers.Leftovers(state / "spare")
         process.seal()
         for folder in (self._tasks, self._logs):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -117,11 +117,12 @@ class Performer:
         job = self._jobs.get(task_id)
         if job is None or job.finished is not None or job.killer is not None:
             return
-        job.stopped = reason or "stopped"
+        job.stopped, job.grace_seconds = reason or "stopped", grace_seconds
         with contextlib.suppress(OSError):
             (job.folder / "stopped").write_bytes(orjson.dumps({"reason": job.stopped, "grace": grace_seconds}))
         if job.pid is None and job.started_at is None:
-            if job.worker is not None:
+            # a worker that has not looked yet may be about to adopt what runs: it sees by itself that it is to end it
+            if job.worker is not None and job.fresh:
                 job.worker.cancel()
             return
         await self._supervisor.term(job, grace_seconds)
@@ -171,7 +172,8 @@ class Performer:
     # --- the light way ------------------------------------------------------------------------------------------------
 
     def _start_light(self, job: Job) -> None:
-        job.folder.mkdir(mode=0o700)
+        if not self._leftovers.again(job.folder):
+            job.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         shelf = self._shelf(job.task)
         found = staging.layout(job.task, job.folder, shelf, self._etc)
         found.tmp.mkdir()
@@ -243,6 +245,7 @@ class Performer:
                 if job.stopped:
                     self._fail(job, job.stopped, phase="Failed")
                     return
+                job.fresh = not brought
                 if not brought:
                     await asyncio.to_thread(
                         staging.prepare, task, found, lookup, self._artifacts, own or Repository(), True
@@ -251,6 +254,7 @@ class Performer:
                 launch = self._launch(job, found, lookup)
                 if launch is None:
                     return
+                job.fresh = False
                 self._spawn(job, launch)
                 ended, at = await self._supervisor.finish(job)
             else:
@@ -258,6 +262,8 @@ class Performer:
                 if grace is not None and job.killer is None:
                     self._supervisor.kill_after(job, grace)  # an earlier daemon has sent TERM
                 self._adopted(job, state)
+                if job.stopped and grace is None:
+                    await self._supervisor.term(job, job.grace_seconds)
                 ended, at = await self._supervisor.adopt(job, state)
             if label != staging.MAIN and ended.code != 0:
                 phase, message = verdict.judge(ended, name, at, job.task.deadline, job.stopped)
@@ -340,13 +346,17 @@ class Performer:
         """Claim the record, start the process, say so."""
         run_folder, pod_folder = job.log.parent.parent, job.log.parent
         if job.task.run_uid not in self._known_runs:
-            run_folder.mkdir(exist_ok=True, mode=0o700)
+            run_folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             etc.refresh(self._etc)
             if len(self._known_runs) > _FAMILIAR:
                 self._known_runs.clear()
             self._known_runs[job.task.run_uid] = None
-        with contextlib.suppress(FileExistsError):
+        try:
             pod_folder.mkdir(mode=0o700)
+        except FileExistsError:
+            pass
+        except FileNotFoundError:  # somebody has tidied the logs away
+            pod_folder.mkdir(parents=True, mode=0o700)
         words = job.runtime.command(job.slot, launch)
         now = self._clock.now()
         if job.slot.label == staging.MAIN:
