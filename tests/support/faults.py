@@ -37,7 +37,12 @@ async def standing(
     state: Path, *sources: Source, reread: Callable[[], Config] | None = None, **more: Any
 ) -> AsyncIterator[Daemon]:
     """A daemon with its listener and its loops, ended with the block. more: of the configuration."""
-    given = {"state": str(state), "sources": sources, "listen": Listen(port=0), "runtime": Runtime.SANDBOX} | more
+    given: dict[str, Any] = {
+        "state": str(state),
+        "sources": sources,
+        "listen": Listen(port=0),
+        "runtime": Runtime.SANDBOX,
+    } | more
     store = open_store(state, clock=SystemClock(), random=SystemRandom())
     try:
         async with store.exclusive():
