@@ -78,7 +78,7 @@ class Performer:
         self._closed = False
         self._supervisor = Supervisor(self._options, clock)
         self._sampling = Sampling(self._jobs.values, report, self._options.sample_seconds)
-        self._leftovers = leftovers.Leftovers(state / "spare")
+        self._leftovers = leftovers.Leftovers()
         process.seal()
         for folder in (self._tasks, self._logs):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -172,8 +172,7 @@ class Performer:
     # --- the light way ------------------------------------------------------------------------------------------------
 
     def _start_light(self, job: Job) -> None:
-        if not self._leftovers.again(job.folder):
-            job.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        job.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         shelf = self._shelf(job.task)
         found = staging.layout(job.task, job.folder, shelf, self._etc)
         found.tmp.mkdir()
