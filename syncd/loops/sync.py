@@ -222,7 +222,9 @@ class SyncLoop:
             self._again = await self._intake.look_around(refresh=full) or self._again
         if not moved and not full and not self._again:
             result, reason, message = self._concluded
-            self._state(result, reason, message)
+            told = self._condition
+            if (told.result, told.reason, told.message) != self._concluded:  # it had failed, and goes on as before
+                self._state(result, reason, message)
             return SyncReport(result, reason, message, str(revision), self._records.revision)
         self._again = True
         if moved:

@@ -317,8 +317,10 @@ class _Watched:
         return os.waitid(os.P_PID, self._process.pid, how) is not None
 
     def _wait(self) -> int:
+        left = max(self._deadline - time.monotonic(), 0.1)
+        _until_ended(self._process.pid, left)
         try:
-            return self._process.wait(max(self._deadline - time.monotonic(), 0.1))
+            return self._process.wait(left)
         except subprocess.TimeoutExpired:
             raise self._late() from None
 
@@ -331,6 +333,23 @@ class _Watched:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
+
+
+def _until_ended(pid: int, seconds: float) -> None:
+    """Return when a child has ended, or the time is over. Popen.wait sleeps between its looks, a tenth of a poll for nothing.
+
+    Where there is no pidfd (not Linux, or no file is left), it returns at once.
+    """
+    try:
+        fd = os.pidfd_open(pid)
+    except (AttributeError, OSError):
+        return
+    try:
+        with selectors.DefaultSelector() as selector:
+            selector.register(fd, selectors.EVENT_READ)
+            selector.select(seconds)
+    finally:
+        os.close(fd)
 
 
 def _absolute(name: str) -> str:
