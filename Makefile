@@ -29,7 +29,7 @@ up: $(VENV)/.run ## Set everything up and run: syncd up . --path examples
 	@exec $(BIN)/syncd up . --path examples $(ARGS)
 
 test: $(VENV)/.dev ## The whole test suite on a plain machine (ARGS='-k name' to choose)
-	@$(BIN)/python -m pytest -q -n auto --dist worksteal $(ARGS)
+	@$(BIN)/python -m pytest -q -n auto --dist loadgroup $(ARGS)
 
 check: fmt-check lint types layers verify ## Everything that judges the code without running it
 

@@ -74,6 +74,7 @@ class Sandbox:
         if not view.network:
             self._head.append("--unshare-net")
         self._system = _system(view)
+        self._more = _more(view)
         self.path = ":".join([*(str(folder) for folder in view.tools), runtime.DEFAULT_PATH])
 
     def note(self, image: str) -> str:
@@ -94,6 +95,7 @@ class Sandbox:
         words += self._system
         if launch.root is None:
             words += ("--bind", str(launch.tmp), "/tmp")  # noqa: S108 - inside
+        words += self._more
         for overlay in launch.overlays:
             words += ("--overlay-src", str(overlay.lower), "--overlay", str(overlay.upper), str(overlay.work))
             words.append(overlay.target)
@@ -249,9 +251,12 @@ def _system(view: View) -> list[str]:
             words += ("--ro-bind", f"/{name}", f"/{name}")
     words += ("--ro-bind", str(view.etc), "/etc", "--proc", "/proc", "--ro-bind", "/proc/sys", "/proc/sys")
     words += ("--dev", "/dev", "--dir", etc.HOME, "--dir", "/run", "--dir", "/var/tmp")  # noqa: S108 - inside
-    for folder in (*view.read_only, *view.tools):
-        words += ("--ro-bind", str(folder), str(folder))
     return words
+
+
+def _more(view: View) -> list[str]:
+    """The words for the folders of the configuration. They come after /tmp, which would hide one that lies in there."""
+    return [word for folder in (*view.read_only, *view.tools) for word in ("--ro-bind", str(folder), str(folder))]
 
 
 def _children(pid: int) -> list[int]:

@@ -7,6 +7,7 @@ a running step is adopted, its deadline holds while nobody is there.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -203,7 +204,8 @@ async def test_a_supervisor_that_dies_while_it_sets_up_leaves_nothing_waiting(ho
     job = house.performer._jobs[task.task_id]
     assert job.pid is not None
     await asyncio.sleep(pause)
-    os.kill(job.pid, signal.SIGKILL)
+    with contextlib.suppress(ProcessLookupError):  # it may have ended before
+        os.kill(job.pid, signal.SIGKILL)
     finished = await house.finished(task)
     assert (finished.phase, finished.exit_code) in (("Error", None), ("Failed", 3))
     assert not Slot(house.state / "tasks" / task.task_id, "main").held()

@@ -138,6 +138,7 @@ def _each_step_ran_once(state: Path, body: dict[str, Any], moment: str) -> None:
 
 @pytest.mark.sandbox
 @pytest.mark.timeout(900)
+@pytest.mark.xdist_group("kill")
 def test_a_kill_at_any_moment_loses_nothing(
     repository: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
