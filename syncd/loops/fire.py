@@ -68,7 +68,7 @@ class FireLoop:
         self._kinds = tuple(kinds)
         self._held = held
         self._tab = Crontab(self._kinds, accepts)
-        self._launch = Launch(store, random, publish, self._tab, policy, held, revision_of)
+        self._launch = Launch(store, random, publish, self._tab, policy, held, revision_of, clock.now)
         self._standing = Standing(store, self._tab, terminate)
         self._changes: deque[Changed] = deque()
         self._retry_at: datetime | None = None

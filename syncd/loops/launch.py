@@ -57,8 +57,10 @@ class Launch:
         policy: due.Policy,
         held: Callable[[], str],
         revision_of: Callable[[str], str],
+        now: Callable[[], datetime],
     ) -> None:
         self._store = store
+        self._now = now
         self._random = random
         self._publish = publish
         self._tab = tab
@@ -223,12 +225,14 @@ class Launch:
             return
         await self._store.record(self._unclosed)
         closed, self._unclosed = self._unclosed, []
+        now = self._now()
         for row in closed:
             armed = self._tab.by_uid(row.cron_uid)
             if armed is not None and armed.latest is not None and armed.latest.slot == row.slot:
                 armed.latest = row
             fired = row.outcome in (Outcome.FIRED, Outcome.CAUGHT_UP)
-            self._publish(SlotDecided(row, (row.decided_at - row.slot).total_seconds() if fired else None))
+            # the children were created just now: `decided_at` is when the pass began
+            self._publish(SlotDecided(row, (now - row.slot).total_seconds() if fired else None))
 
     def revision(self, cron: CronWorkflow) -> str:
         """The revision in force of the source that the cron is from (decision 14)."""
