@@ -201,8 +201,12 @@ def prepare(
     if view is None:
         return
     for path in _output_paths(task):
-        parent = found.real(path).rpartition("/")[0]
-        os.close(inside.make_folder(view, parent or "/"))
+        real = found.real(path)
+        folder = real.rpartition("/")[0]
+        if not any(real.startswith(overlay.target + "/") for overlay in found.overlays):
+            # only what images have, `/mnt` of `/mnt/out/part.json`: a step makes the rest itself, and may want to
+            folder = "/".join(folder.split("/")[:2])
+        os.close(inside.make_folder(view, folder or "/"))
     if bring_artifacts:
         for artifact in (task.template.get("inputs") or {}).get("artifacts") or ():
             if artifact.get("path"):

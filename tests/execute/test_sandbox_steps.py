@@ -57,7 +57,7 @@ async def test_a_large_result_keeps_its_end(house: House) -> None:
 )
 async def test_an_output_parameter_is_read_from_any_path(house: House, path: str) -> None:
     outputs = {"parameters": [{"name": "message", "valueFrom": {"path": path}}]}
-    finished = await house.run(shell(f"echo hi > {path}", outputs=outputs))
+    finished = await house.run(shell(f"mkdir -p $(dirname {path}); echo hi > {path}", outputs=outputs))
     assert (finished.phase, finished.message) == ("Succeeded", "")
     assert finished.outputs["parameters"] == [{"name": "message", "valueFrom": {"path": path}, "value": "hi"}]
 
