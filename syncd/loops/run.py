@@ -592,6 +592,8 @@ class RunLoop:
                     waiter.set_result(None)
             if unsaved.finished:
                 self._finished(run)
+        # what comes next runs while what has ended is cleared away
+        await self._starts.pump()
         executor = self._starts.executor
         if executor is not None:
             for unsaved in batch:
