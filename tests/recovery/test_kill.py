@@ -139,9 +139,7 @@ def _each_step_ran_once(state: Path, body: dict[str, Any], moment: str) -> None:
 @pytest.mark.sandbox
 @pytest.mark.timeout(900)
 @pytest.mark.xdist_group("kill")
-def test_a_kill_at_any_moment_loses_nothing(
-    repository: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_kill_at_any_moment_loses_nothing(repository: Path, tmp_path: Path, record_property: Any) -> None:
     told = live(tmp_path / "measure", repository, 0)
     asyncio.run(look(tmp_path / "measure", "no kill"))
     count = int(re.search(r"moments (\d+)", told)[1])  # type: ignore[index]
@@ -152,7 +150,6 @@ def test_a_kill_at_any_moment_loses_nothing(
         chosen = sorted({1 + round(i * (count - 1) / (LEAST - 1)) for i in range(LEAST)})
     with ThreadPoolExecutor(4) as pool:
         names = list(pool.map(lambda n: survives(tmp_path / f"at-{n}", repository, n), chosen))
-    with capsys.disabled():
-        kinds = Counter(names)
-        print(f"\nkilled at {len(chosen)} of {count} moments: {len(kinds)} different kinds")
+    kinds = Counter(names)
+    record_property("said", f"killed at {len(chosen)} of {count} moments: {len(kinds)} different kinds")
     assert len(chosen) >= 40
