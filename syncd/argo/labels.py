@@ -55,3 +55,8 @@ CATCH_UP: Final = "syncd.io/catch-up"  # annotation by the user: none | latest |
 JOB_NAME: Final = "syncd.io/job"  # label on a Workflow made from a batch/v1 Job
 CRON_JOB_NAME: Final = "syncd.io/cron-job"  # label on a Workflow fired by a batch/v1 CronJob
 BY_HAND: Final = "syncd.io/by-hand"  # annotation: who changed an owned field by hand, and since when
+FINISH_WITHIN: Final = "syncd.io/finish-within"  # annotation by the user: by when after its slot a run should succeed
+CHILD_INSTANCE_ID: Final = "syncd.io/instance-id"  # annotation: the instance id that git gave a cron that syncd fires
+
+SYNCD_INSTANCE: Final = "syncd"
+"""The instance id that keeps Argo's scheduler away from a cron (decision 2 of the architecture)."""

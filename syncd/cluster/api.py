@@ -23,6 +23,7 @@ class Verb(StrEnum):
     """What a write does."""
 
     CREATE = "create"  # AlreadyExists where the name is taken: the name is the lock
+    DECLARE = "declare"  # create and own the fields, as APPLY does; AlreadyExists where the name is taken, by whomever
     APPLY = "apply"  # create, or make the owned fields so; fields of others (status, by-hand changes) stay
     PATCH = "patch"  # JSON merge patch (RFC 7386) of an existing object, status included; NotFound else
     DELETE = "delete"  # NotFound where there is none
@@ -96,6 +97,12 @@ class Objects(Protocol):
 
         atomic: all or none where the implementation can (embedded: one transaction; the first error is on its write,
         the others get Conflict("not tried")). Durable when this returns. Empty: [].
+        """
+
+    async def rehearse(self, writes: Sequence[Write]) -> Sequence[Written]:
+        """What `write` would answer, with nothing written: admission, schema, permissions (a dry run).
+
+        A store all of whose rules are syncd's own, already asked by lint and plan, answers no errors. Empty: [].
         """
 
     def watch(self, kinds: Collection[str], since: str) -> AsyncIterator[Changed]:

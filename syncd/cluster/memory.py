@@ -106,6 +106,10 @@ class MemoryStore:
         self._feed.publish(changes, self._version)
         return written
 
+    async def rehearse(self, writes: Sequence[Write]) -> Sequence[Written]:
+        self._check_open()
+        return [Written(write.key) for write in writes]
+
     def watch(self, kinds: Collection[str], since: str) -> AsyncIterator[Changed]:
         return self._feed.watch(kinds, since, self._version)
 
@@ -300,7 +304,7 @@ class MemoryStore:
     def _write_one(self, write: Write, changes: builtins.list[feed.Change[Body]]) -> Written:
         key = write.key
         live = self._objects.get(key)
-        if live is not None and write.verb is not Verb.CREATE:
+        if live is not None and write.verb not in (Verb.CREATE, Verb.DECLARE):
             verbs.check_expected(key, live.body["metadata"], write.expect, write.uid)
         elif write.verb is Verb.APPLY and (write.expect, write.uid) != (None, None):
             raise Conflict(f"{key} was deleted; read again")
@@ -334,7 +338,7 @@ class MemoryStore:
         if key in self._objects:
             raise AlreadyExists(f"{key} already exists")
         owned = verbs.Owned()
-        if write.verb is Verb.APPLY:
+        if write.verb in (Verb.APPLY, Verb.DECLARE):
             body.pop("status", None)
             owned = verbs.owned_by(body)
         fresh, nodes = verbs.created(

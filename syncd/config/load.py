@@ -236,7 +236,26 @@ class _Reading:
         if not _loopback(config.listen.host) and not config.listen.tokens_file:
             remedy = "name a file of tokens as listen.tokensFile, or listen on 127.0.0.1"
             self.fault(("listen", "host"), "listening beyond loopback needs tokens", remedy)
+        if config.mode is model.Mode.KUBERNETES:
+            self._cluster(config)
         return dataclasses.replace(config, sources=sources)
+
+    def _cluster(self, config: Config) -> None:
+        """What must hold so that one replica acts at a time, and a slot outlives the death of its leader."""
+        cluster, lease = config.kubernetes, config.kubernetes.lease
+        if not timedelta(seconds=0.1) <= lease.retry < lease.renew_deadline < lease.duration:
+            remedy = "retry (0.1s at least) < renewDeadline < duration, as 2s < 10s < 15s"
+            self.fault(("kubernetes", "lease"), "a lease could be lost before it is renewed", remedy)
+        if config.schedule.grace < lease.duration + _TAKEOVER:
+            remedy = f"make it {int((lease.duration + _TAKEOVER).total_seconds())}s or more, or shorten the lease"
+            self.fault(
+                ("schedule", "grace"), "is shorter than a takeover: slots of a dead leader would be lost", remedy
+            )
+        if cluster.requests_in_flight < 1:
+            self.fault(("kubernetes", "requestsInFlight"), "must be 1 or more")
+        for index, name in enumerate(cluster.namespaces):
+            if not _NAME.match(name):
+                self.fault(("kubernetes", "namespaces", index), "not the name of a namespace")
 
     def _source(self, source: Source, path: Path) -> Source:
         if bool(source.url) == bool(source.path):
@@ -278,6 +297,8 @@ class _Reading:
 
 _NONE: Final = object()
 _DAYS: Final = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,3})?)d\Z")
+_TAKEOVER: Final = timedelta(seconds=5)
+"""How long a replica takes at most to act once it has the lease."""
 _NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,61}[a-z0-9])?\Z")
 _COMMIT: Final = re.compile(r"(?:[0-9a-f]{40}|[0-9a-f]{64})\Z")
 

@@ -47,6 +47,20 @@ class Runtime(StrEnum):
     CONTAINER = "container"
 
 
+class Mode(StrEnum):
+    """Where objects live and who runs a Workflow."""
+
+    EMBEDDED = "embedded"
+    KUBERNETES = "kubernetes"
+
+
+class Scheduler(StrEnum):
+    """Who fires the CronWorkflows of a cluster."""
+
+    SYNCD = "syncd"
+    ARGO = "argo"
+
+
 class LogFormat(StrEnum):
     """How log lines look."""
 
@@ -132,6 +146,13 @@ class Source:
     kinds: tuple[str, ...] = knob((), "the kinds that the source may bring; default: all that syncd knows")
     namespaces: tuple[str, ...] = knob((), "the namespaces that the source may write to; default: all")
     suspend: bool = knob(False, "true: neither fetched nor applied; what is in force stays")
+    ignore: Mapping[str, tuple[str, ...]] = knob(
+        dict, "kind → fields such as `spec.suspend` that others may write: never compared, never written over"
+    )
+    impersonate: str = knob(
+        "",
+        "in a cluster: act as this user for what the source writes, such as `system:serviceaccount:ci:deployer`",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +189,49 @@ class Schedule:
     enabled: bool = knob(True, "false: nothing is fired by schedule")
     grace: timedelta = knob(timedelta(seconds=60), "how late a slot may fire whose daemon was down")
     catch_up_cap: int = knob(10, "how many missed slots `syncd.io/catch-up: all` may fire at most")
+    scheduler: Scheduler = knob(
+        Scheduler.SYNCD, "in a cluster: who fires; argo: crons are applied as they are, and only observed"
+    )
+    instance_id: str = knob(
+        "",
+        "in a cluster: instance id of the workflow-controller that shall run what is fired; default: the one without",
+    )
+    finish_within: timedelta = knob(
+        timedelta(hours=1),
+        "by when after its slot a run should have succeeded, for the alerts; a cron says otherwise by `syncd.io/finish-within`",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """Which of several replicas acts."""
+
+    name: str = knob("syncd", "the Lease object; installations that share a namespace need one each")
+    duration: timedelta = knob(timedelta(seconds=15), "after so long without a sign of life another replica takes over")
+    renew_deadline: timedelta = knob(timedelta(seconds=10), "a leader that could not renew for so long stops acting")
+    retry: timedelta = knob(timedelta(seconds=2), "how often the leader renews, and the others look")
+
+
+@dataclass(frozen=True, slots=True)
+class Kubernetes:
+    """The cluster, for `mode: kubernetes`."""
+
+    kubeconfig: str = knob(
+        "", "file with the credentials; default: the service account of the pod, else $KUBECONFIG or ~/.kube/config"
+    )
+    context: str = knob("", "context of the kubeconfig; default: its current one")
+    namespace: str = knob(
+        "", "where lease, ledger, inventory and Source objects live; default: the pod's namespace, or the context's"
+    )
+    namespaces: tuple[str, ...] = knob(
+        (), "the namespaces that are looked at: crons fired, runs watched; default: all, which needs a ClusterRole"
+    )
+    requests_in_flight: int = knob(16, "requests to the API server at once")
+    requests_per_second: float = knob(1000.0, "requests to the API server a second; 0 = no limit of our own")
+    max_clock_skew: timedelta = knob(
+        timedelta(seconds=5), "a replica whose clock is further than this from the API server's does not lead"
+    )
+    lease: Lease = knob(Lease, "which of several replicas acts")
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +275,11 @@ class Config:
     )
     sources: tuple[Source, ...] = knob((), "where manifests come from")
     listen: Listen = knob(Listen, "where the API is served")
+    mode: Mode = knob(
+        Mode.EMBEDDED,
+        "embedded: everything on this machine; kubernetes: objects in a cluster, run by Argo's controller",
+    )
+    kubernetes: Kubernetes = knob(Kubernetes, "the cluster, for `mode: kubernetes`")
     runtime: Runtime = knob(
         Runtime.AUTO, "what runs a step: sandbox, container, or auto: container where an engine works"
     )

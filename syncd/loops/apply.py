@@ -1,8 +1,8 @@
 """Makes a plan true: inventory, store, inventory. **Save, then act**, so that a kill at any line loses nothing.
 
     1. `Records.intend`     the inventory holds every key that is about to exist, and every run
-    2. writes, in order     in batches, so that crons fire in between; creates are CREATE (a name that was taken meanwhile is
-                            never adopted silently), then APPLY of the same body by uid, which claims the fields for later
+    2. writes, in order     in batches, so that crons fire in between; creates are DECLARE: a name that was taken meanwhile is
+                            never adopted silently
     3. runs                 CREATE under a name made of their content: taken by ours = done before a crash
     4. `Records.settle`     what went is forgotten, what is offered is kept
 
@@ -60,23 +60,18 @@ async def apply(
 
 async def _write(objects: Objects, batch: Sequence[Change], outcome: Outcome) -> None:
     answers = await objects.write([_write_of(change) for change in batch])
-    claims: list[Write] = []
     for change, written in zip(batch, answers, strict=True):
         gone = change.verb is Verb.DELETE and isinstance(written.error, NotFound)
         if written.error is not None and not gone:
             outcome.failed.append((change, written.error))
             continue
         outcome.done.append(change)
-        if change.verb is Verb.CREATE and written.body is not None:
-            claims.append(Write(api.Verb.APPLY, change.key, change.body, uid=written.body["metadata"]["uid"]))
-    if claims:
-        await objects.write(claims)  # one that fails met a change by hand: the next plan sees it
 
 
 def _write_of(change: Change) -> Write:
     match change.verb:
         case Verb.CREATE:
-            return Write(api.Verb.CREATE, change.key, change.body)
+            return Write(api.Verb.DECLARE, change.key, change.body)
         case Verb.UPDATE:
             return Write(api.Verb.APPLY, change.key, change.body, uid=change.uid or None)
         case Verb.DELETE:

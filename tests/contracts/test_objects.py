@@ -214,6 +214,37 @@ async def test_apply_adopts_what_was_created_without_removing_anything(store: St
     assert after["spec"] == {"x": 2}
 
 
+async def test_declare_creates_and_owns(store: Store) -> None:
+    made = await do(store, Verb.DECLARE, BASE, body(labels={"a": "1", "b": "1"}, spec={"x": 1, "y": 1}))
+    assert made["spec"] == {"x": 1, "y": 1}
+    written = await store.write([Write(Verb.DECLARE, BASE, body(labels={"c": "1"}, spec={"z": 1}))])
+    assert errors(written) == [AlreadyExists]
+    assert (await store.get(BASE))["metadata"]["labels"] == {"a": "1", "b": "1"}
+    after = await do(store, Verb.APPLY, BASE, body(labels={"a": "1"}, spec={"x": 1}))
+    assert (after["metadata"]["labels"], after["spec"]) == ({"a": "1"}, {"x": 1})
+
+
+async def test_declare_leaves_what_another_made_as_it_is(store: Store) -> None:
+    made = await create(store, BASE, body(labels={"a": "1"}, spec={"x": 1}))
+    written = await store.write([Write(Verb.DECLARE, BASE, body(labels={"b": "1"}, spec={"x": 1, "y": 2}))])
+    assert errors(written) == [AlreadyExists]
+    live = await store.get(BASE)
+    assert (live["metadata"]["labels"], live["spec"]) == ({"a": "1"}, {"x": 1})
+    assert live["metadata"]["uid"] == made["metadata"]["uid"]
+
+
+async def test_a_rehearsal_writes_nothing(store: Store) -> None:
+    await create(store, template("there"), {"spec": {"x": 1}})
+    writes = [
+        Write(Verb.DECLARE, BASE, {"spec": {"x": 1}}),
+        Write(Verb.APPLY, template("there"), {"spec": {"x": 2}}),
+        Write(Verb.DELETE, template("there")),
+    ]
+    assert errors(await store.rehearse(writes)) == [None, None, None]
+    assert [item["spec"] for item in (await store.list("WorkflowTemplate")).items] == [{"x": 1}]
+    assert await store.rehearse([]) == []
+
+
 async def test_a_suspension_by_hand_survives_an_apply_until_it_is_taken_back(store: Store) -> None:
     cron = Key("CronWorkflow", "ci", "nightly")
     declared = {"spec": {"schedule": "0 0 * * *"}}

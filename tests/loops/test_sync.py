@@ -67,7 +67,7 @@ async def test_objects_carry_their_owner_and_the_revision_that_changed_them():
 async def test_what_is_referred_to_is_written_first():
     stage = Stage(FILES)
     await stage.loop.step()
-    order = [entry.partition("/")[2] for entry in stage.store.written if entry.startswith("create")]
+    order = [entry.partition("/")[2] for entry in stage.store.written if entry.startswith("declare")]
     assert order == ["settings", "base", "caller", "nightly"]
 
 

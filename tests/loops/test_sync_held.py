@@ -123,7 +123,7 @@ async def test_by_object_the_good_ones_are_applied_and_the_rest_stay():
     }
     report = await stage.loop.step()
     assert (report.result, report.reason) == ("applied", "problems")
-    assert sorted(stage.store.written) == ["apply ConfigMap/settings", "create WorkflowTemplate/more"]
+    assert sorted(stage.store.written) == ["apply ConfigMap/settings", "declare WorkflowTemplate/more"]
     stage.source.files["base.yaml"] = template("base", "fixed")
     report = await stage.loop.step()
     assert (report.updated, report.reason) == (2, "")

@@ -63,7 +63,7 @@ def _each(
 
 
 def _one(transaction: Transaction, write: Write, clock: Clock, random: Random) -> Written:
-    if write.verb is Verb.CREATE:
+    if write.verb in (Verb.CREATE, Verb.DECLARE):
         return _create(transaction, write, clock, random)
     live = _live(transaction, write.key, clock)
     if live is None:
@@ -109,10 +109,10 @@ def _live(transaction: Transaction, key: Key, clock: Clock) -> tuple[Stored, Bod
 def _create(transaction: Transaction, write: Write, clock: Clock, random: Random) -> Written:
     body = verbs.checked(write.key, write.body)
     key = verbs.generated(write.key, body, random.suffix)
-    if write.verb is Verb.CREATE and _live(transaction, key, clock) is not None:
+    if write.verb is not Verb.APPLY and _live(transaction, key, clock) is not None:
         raise AlreadyExists(f"{key} already exists")
     owned = None
-    if write.verb is Verb.APPLY:
+    if write.verb in (Verb.APPLY, Verb.DECLARE):
         body = {name: value for name, value in body.items() if name != "status"}
         owned = _owned_text(verbs.owned_by(body))
     fresh, nodes = verbs.created(key, body, uid=random.uid(), version=transaction.version + 1, now=clock.now())

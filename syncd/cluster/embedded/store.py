@@ -134,6 +134,10 @@ class EmbeddedStore:
             )
         )
 
+    async def rehearse(self, writes: Sequence[Write]) -> Sequence[Written]:
+        self._check_open()
+        return [Written(write.key) for write in writes]
+
     def watch(self, kinds: Collection[str], since: str) -> AsyncIterator[Changed]:
         return self._feed.watch(kinds, since, self._writer.newest)
 
