@@ -12,7 +12,10 @@ from enum import StrEnum
 from typing import Final
 
 CAP: Final = 3000
-"""Label sets of a metric: three for each of 1,000 crons."""
+"""Label sets of a metric that has one for each cron or origin: 2,000 crons and 1,000 templates."""
+
+WIDE_CAP: Final = 8000
+"""Label sets of a metric that has several for each: of 2,000 crons, four each (outcomes and reasons, phases)."""
 
 HISTOGRAM_CAP: Final = 300
 """A histogram costs a series per bucket: prometheus-client writes some 45,000 series a second."""
@@ -46,13 +49,19 @@ RUN: Final = ("namespace", "kind", "name")
 _RUN_BUCKETS: Final = (1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 14400.0, 86400.0)
 _DELAY_BUCKETS: Final = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 15.0, 60.0, 300.0)
 _SYNC_BUCKETS: Final = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+_CALL_BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
 C, G, H = Type.COUNTER, Type.GAUGE, Type.HISTOGRAM
 
 METRICS: Final[dict[str, Metric]] = {
     # runs
     "syncd_runs_total": Metric(
-        C, "Runs that have ended, by origin and phase (Succeeded, Failed, Error).", (*RUN, "phase")
+        C,
+        "Runs that have ended, by origin and phase (Succeeded, Failed, Error). In a cluster: every end that a leader saw, "
+        "whoever started the run, once each, whatever is listed again.",
+        (*RUN, "phase"),
+        (),
+        WIDE_CAP,
     ),
     "syncd_runs_active": Metric(G, "Runs that were admitted and have not ended.", RUN),
     "syncd_run_duration_seconds": Metric(
@@ -60,6 +69,12 @@ METRICS: Final[dict[str, Metric]] = {
     ),
     "syncd_run_last_success_timestamp_seconds": Metric(
         G, "When a run of this origin last succeeded, as Unix time. Absent until one has.", RUN
+    ),
+    "syncd_run_last_failure_timestamp_seconds": Metric(
+        G,
+        "When a run of this origin was last seen to have ended otherwise, as Unix time. Alert on this, not on the counter: "
+        "a counter that begins at 1 has not increased.",
+        RUN,
     ),
     "syncd_starts_held": Metric(
         G, "1 while new runs and steps are held back, by reason (disk full).", ("reason",), (), 20
@@ -74,6 +89,31 @@ METRICS: Final[dict[str, Metric]] = {
         C,
         "Slots of schedules, by outcome (fired, skipped, missed, caught-up, failed) and reason, as in the ledger.",
         ("namespace", "name", "outcome", "reason"),
+        (),
+        WIDE_CAP,
+    ),
+    "syncd_cron_last_missed_timestamp_seconds": Metric(
+        G,
+        "When a slot of this cron was last found missed or failed, as Unix time. Absent until one was.",
+        ("namespace", "name"),
+    ),
+    "syncd_cron_success_due_timestamp_seconds": Metric(
+        G,
+        "By when a run of this cron should have succeeded again, as Unix time: the first slot after the last success, plus "
+        "`syncd.io/finish-within`. Absent while it never fires.",
+        ("namespace", "name"),
+    ),
+    "syncd_cron_run_due_timestamp_seconds": Metric(
+        G,
+        "By when the oldest unfinished run of this cron should have ended, as Unix time: its slot plus "
+        "`syncd.io/finish-within`. Absent while none runs.",
+        ("namespace", "name"),
+    ),
+    "syncd_cron_late_successes_total": Metric(
+        C, "Runs that succeeded later than `syncd.io/finish-within` after their slot.", ("namespace", "name")
+    ),
+    "syncd_cron_last_late_success_timestamp_seconds": Metric(
+        G, "When a run of this cron last succeeded late, as Unix time. Absent until one did.", ("namespace", "name")
     ),
     "syncd_cron_fire_delay_seconds": Metric(
         H, "From the time of a slot to the creation of its Workflow, over all crons.", (), _DELAY_BUCKETS
@@ -122,6 +162,34 @@ METRICS: Final[dict[str, Metric]] = {
     ),
     "syncd_source_ignored_files": Metric(
         G, "Files and documents of a source that are not syncd's and were ignored.", ("source",), (), 100
+    ),
+    "syncd_source_conflicts": Metric(
+        G, "Objects of a source with fields that another manager declares: shown, not fought.", ("source",), (), 100
+    ),
+    "syncd_sync_drift_total": Metric(
+        C, "Objects that were not as they had been applied, and were put right, by kind.", ("source", "kind"), (), 400
+    ),
+    "syncd_sync_last_drift_timestamp_seconds": Metric(
+        G, "When an object of a source was last put right, by kind, as Unix time.", ("source", "kind"), (), 400
+    ),
+    # replicas and the API server
+    "syncd_leader": Metric(G, "1 while this replica acts, else 0. Embedded: always 1."),
+    "syncd_leader_elections_total": Metric(C, "Times that this replica began to lead."),
+    "syncd_clock_skew_seconds": Metric(
+        G, "How far the clock of this replica is from the API server's; positive = ahead of it."
+    ),
+    "syncd_kube_requests_total": Metric(
+        C,
+        "Requests to the API server, by verb, resource and HTTP status (or a word where there was no answer).",
+        ("verb", "resource", "code"),
+        (),
+        1000,
+    ),
+    "syncd_kube_request_duration_seconds": Metric(
+        H, "How long the API server took to answer, by verb.", ("verb",), _CALL_BUCKETS, 20
+    ),
+    "syncd_kube_watch_restarts_total": Metric(
+        C, "Watches that were begun again, by kind and reason (expired, stalled, …).", ("kind", "reason"), (), 200
     ),
     # syncd itself
     "syncd_loop_failures_total": Metric(

@@ -20,6 +20,7 @@ from datetime import UTC, datetime
 from typing import Any, Final, TextIO
 from urllib.parse import quote
 
+from syncd.base.units import human_duration
 from syncd.cron.ledger import Outcome
 from syncd.observe import events
 from syncd.observe.events import Event
@@ -185,6 +186,12 @@ def line(event: Event) -> tuple[int, str, Mapping[str, Any]] | None:
                 f"cron {row.cron.namespace}/{row.cron.name}: {slot}",
                 {"cron": str(row.cron), "outcome": str(row.outcome), "reason": str(row.reason), "run": row.run},
             )
+        case events.DriftCorrected(source=source):
+            return logging.WARNING, f"source {source}: {drift(event)}", {"source": source, "object": str(event.object)}
+        case events.LateSuccess(cron=cron, run=run, slot=slot):
+            late = f"{run.name} succeeded {human_duration(event.at - slot)} after its slot {slot:%Y-%m-%dT%H:%M:%SZ}"
+            said = f"cron {cron.namespace}/{cron.name}: {late}, later than it should"
+            return logging.WARNING, said, {"cron": str(cron), "run": str(run)}
         case events.CronArmed(cron=cron, next_fire=at):
             when = f"next {at:%Y-%m-%dT%H:%M:%SZ}" if at else "does not fire"
             return logging.DEBUG, f"cron {cron.namespace}/{cron.name}: {when}", {"cron": str(cron)}
@@ -197,6 +204,15 @@ def line(event: Event) -> tuple[int, str, Mapping[str, Any]] | None:
                 f"run {run.namespace}/{run.name}: {phase} after {event.seconds:.1f} s{because}",
                 {"run": str(run), "origin": event.origin, "phase": phase, "seconds": round(event.seconds, 3)},
             )
+        case events.RunGone(run=run, origin=origin):
+            said = f"run {run.namespace}/{run.name}: gone before it was seen to end"
+            return logging.INFO, said, {"run": str(run), "origin": origin}
+        case events.LeadershipChanged(leading=leading, holder=holder):
+            other = f"{holder} does" if holder else "nobody is known to"
+            said = "this replica leads" if leading else f"this replica does not lead; {other}"
+            return logging.WARNING, said, {"leading": leading, "holder": holder}
+        case events.WatchRestarted(kind=kind, reason=reason):
+            return logging.DEBUG, f"watch of {kind}: begun again ({reason})", {"kind": kind, "reason": reason}
         case events.StartsHeld(reason=reason):
             if reason:
                 return logging.ERROR, f"new starts are held back: {reason}", {"reason": reason}
@@ -206,6 +222,14 @@ def line(event: Event) -> tuple[int, str, Mapping[str, Any]] | None:
             return logging.WARNING, said, {"loop": event.loop, "kind": event.kind}
         case _:
             return None
+
+
+def drift(event: events.DriftCorrected) -> str:
+    """What was put right, in words."""
+    named = ", ".join(event.fields[:5]) + (f" and {len(event.fields) - 5} more" if len(event.fields) > 5 else "")
+    by = f" changed by {event.by}" if event.by else " changed by somebody"
+    since = f" since {event.since:%Y-%m-%dT%H:%M:%SZ}" if event.since else ""
+    return f"{event.object} was put right: {named or 'it was gone'}{by if named else ''}{since}"
 
 
 def _synced(event: events.SourceSynced) -> tuple[int, str, Mapping[str, Any]] | None:
@@ -219,6 +243,7 @@ def _synced(event: events.SourceSynced) -> tuple[int, str, Mapping[str, Any]] | 
     counted = ("created", "updated", "deleted", "unchanged", "ignored")
     fields |= {f"objects_{name}": getattr(event, name) for name in counted}  # a LogRecord has a `created` of its own
     fields |= {"errors": event.errors, "warnings": event.warnings}
+    fields |= {"conflicts": event.conflicts, "drifted": event.drifted}
     if event.result in ("held", "failed"):
         why = event.reason or "unknown"
         at = f" {event.revision}" if event.revision else ""
@@ -230,6 +255,8 @@ def _synced(event: events.SourceSynced) -> tuple[int, str, Mapping[str, Any]] | 
         return logging.WARNING, said, fields
     counts = [f"{getattr(event, name)} {name}" for name in ("created", "updated", "deleted") if getattr(event, name)]
     counts.append(f"{event.unchanged} unchanged")
+    if event.conflicts:
+        counts.append(f"{event.conflicts} in conflict with another manager")
     said = f"source {event.source} {event.revision}: {', '.join(counts)}  {event.seconds:.2f} s"
     return logging.INFO, said, fields
 

@@ -18,6 +18,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics import MetricWrapperBase
 
+from syncd.argo.manifest import Key
 from syncd.base.clock import Clock
 from syncd.cron.ledger import Outcome
 from syncd.observe import events
@@ -32,7 +33,18 @@ _MAKERS: dict[Type, Callable[..., MetricWrapperBase]] = {
 
 Labels = tuple[str, ...]
 
-_OF_RUNS = ("syncd_runs_total", "syncd_run_duration_seconds", "syncd_run_last_success_timestamp_seconds")
+_OF_RUNS = (
+    "syncd_runs_total",
+    "syncd_run_duration_seconds",
+    "syncd_run_last_success_timestamp_seconds",
+    "syncd_run_last_failure_timestamp_seconds",
+)
+_OF_CRONS = tuple(name for name in METRICS if name.startswith("syncd_cron_") and METRICS[name].labels)
+_OF_THE_LEADER = tuple(
+    name
+    for name, metric in METRICS.items()
+    if {"namespace", "source"} & set(metric.labels) or name == "syncd_starts_held"
+)
 
 
 class Family:
@@ -64,6 +76,11 @@ class Family:
         """Whether the series has room of its own, or would get it."""
         return labels in self._known or len(self._known) < self._metric.cap
 
+    def drop(self, *labels: str) -> None:
+        """Drop the one series with these label values. Not there: nothing happens."""
+        if self._known.pop(labels, None) is not None:
+            self._made.remove(*labels)
+
     def remove(self, **labels: str) -> None:
         """Drop every series whose labels have these values. None: nothing happens."""
         places = [(self._metric.labels.index(name), value) for name, value in labels.items()]
@@ -88,16 +105,26 @@ class Metrics:
         self._leaving: set[Labels] = set()  # crons that are gone while runs of theirs are not
         self._success: dict[Labels, float] = {}
         self._contact: dict[str, float] = {}
+        self._has_led = False
+        self._of("syncd_leader").at().set(1 if mode == "embedded" else 0)
         self._moves: Mapping[type[Any], Callable[[Any], None]] = {
             events.RunStarted: self._run_started,
             events.RunFinished: self._run_finished,
+            events.RunGone: self._run_gone,
             events.StartsHeld: self._starts_held,
             events.SlotDecided: self._slot_decided,
             events.CronArmed: self._cron_armed,
+            events.CronStanding: self._cron_standing,
+            events.LateSuccess: self._late_success,
             events.CronRemoved: self._cron_removed,
             events.SourceChecked: self._source_checked,
             events.SourceSynced: self._source_synced,
             events.SourceRemoved: self._source_removed,
+            events.DriftCorrected: self._drift_corrected,
+            events.LeadershipChanged: self._leadership_changed,
+            events.ClockSkew: self._clock_skew,
+            events.ApiCalled: self._api_called,
+            events.WatchRestarted: self._watch_restarted,
             events.LoopFailed: self._loop_failed,
         }
 
@@ -147,8 +174,7 @@ class Metrics:
 
     def _run_finished(self, event: events.RunFinished) -> None:
         labels = _origin_labels(event.run.namespace, event.origin)
-        if (active := self._active.pop(event.uid, None)) is not None:
-            self._of("syncd_runs_active").at(*active).dec()
+        self._no_longer_active(event.uid)
         if labels in self._leaving:
             self._leave(labels)
             return
@@ -156,6 +182,24 @@ class Metrics:
         self._of("syncd_run_duration_seconds").at(*labels).observe(max(0.0, event.seconds))
         if event.phase == "Succeeded":
             self._succeeded(labels, event.at.timestamp())
+        else:  # when it was seen, not when it ended: an end that nobody watched has to be told all the same
+            self._stamp("syncd_run_last_failure_timestamp_seconds", *labels)
+
+    def _run_gone(self, event: events.RunGone) -> None:
+        self._no_longer_active(event.uid)
+        labels = _origin_labels(event.run.namespace, event.origin)
+        if labels in self._leaving:
+            self._leave(labels)
+
+    def _no_longer_active(self, uid: str) -> None:
+        if (active := self._active.pop(uid, None)) is not None:
+            self._of("syncd_runs_active").at(*active).dec()
+
+    def _stamp(self, name: str, *labels: str) -> None:
+        """Set a gauge to the present time. Where there is no room: nothing, for the latest of all others is nobody's."""
+        family = self._of(name)
+        if family.has(*labels):
+            family.at(*labels).set(self._clock.now().timestamp())
 
     def _succeeded(self, labels: Labels, at: float) -> None:
         family = self._of("syncd_run_last_success_timestamp_seconds")
@@ -177,20 +221,33 @@ class Metrics:
         self._of("syncd_cron_slots_total").at(row.cron.namespace, row.cron.name, str(row.outcome), str(row.reason)).inc(
             row.count
         )
+        if row.outcome in (Outcome.MISSED, Outcome.FAILED):
+            self._stamp("syncd_cron_last_missed_timestamp_seconds", row.cron.namespace, row.cron.name)
         if event.delay_seconds is not None:
             self._of("syncd_cron_fire_delay_seconds").at().observe(max(0.0, event.delay_seconds))
 
     def _cron_armed(self, event: events.CronArmed) -> None:
         self._leaving.discard((event.cron.namespace, "cron", event.cron.name))
-        family = self._of("syncd_cron_next_fire_timestamp_seconds")
-        if event.next_fire is None:
-            family.remove(namespace=event.cron.namespace, name=event.cron.name)
-        elif family.has(event.cron.namespace, event.cron.name):
-            family.at(event.cron.namespace, event.cron.name).set(event.next_fire.timestamp())
+        self._moment("syncd_cron_next_fire_timestamp_seconds", event.cron, event.next_fire)
+
+    def _cron_standing(self, event: events.CronStanding) -> None:
+        self._moment("syncd_cron_success_due_timestamp_seconds", event.cron, event.success_due)
+        self._moment("syncd_cron_run_due_timestamp_seconds", event.cron, event.run_due)
+
+    def _moment(self, name: str, cron: Key, moment: datetime | None) -> None:
+        family = self._of(name)
+        if moment is None:
+            family.drop(cron.namespace, cron.name)
+        elif family.has(cron.namespace, cron.name):
+            family.at(cron.namespace, cron.name).set(moment.timestamp())
+
+    def _late_success(self, event: events.LateSuccess) -> None:
+        self._of("syncd_cron_late_successes_total").at(event.cron.namespace, event.cron.name).inc()
+        self._stamp("syncd_cron_last_late_success_timestamp_seconds", event.cron.namespace, event.cron.name)
 
     def _cron_removed(self, event: events.CronRemoved) -> None:
         namespace, name = event.cron.namespace, event.cron.name
-        for family in ("syncd_cron_next_fire_timestamp_seconds", "syncd_cron_slots_total"):
+        for family in _OF_CRONS:
             self._of(family).remove(namespace=namespace, name=name)
         labels = (namespace, "cron", name)
         self._leaving.add(labels)
@@ -240,12 +297,44 @@ class Metrics:
         self._of("syncd_source_problems").at(source, "error").set(event.errors)
         self._of("syncd_source_problems").at(source, "warning").set(event.warnings)
         self._of("syncd_source_ignored_files").at(source).set(event.ignored)
+        self._of("syncd_source_conflicts").at(source).set(event.conflicts)
 
     def _source_removed(self, event: events.SourceRemoved) -> None:
         self._contact.pop(event.source, None)
         for name, metric in METRICS.items():
             if "source" in metric.labels:
                 self._of(name).remove(source=event.source)
+
+    def _drift_corrected(self, event: events.DriftCorrected) -> None:
+        self._of("syncd_sync_drift_total").at(event.source, event.object.kind).inc()
+        self._stamp("syncd_sync_last_drift_timestamp_seconds", event.source, event.object.kind)
+
+    # Replicas and the API server
+
+    def _leadership_changed(self, event: events.LeadershipChanged) -> None:
+        """Where another replica acts, what this one knew of crons, runs and sources is no longer true: the gauges go. The
+        counters stay for the next scrape, and go when a new term begins, since what was removed meanwhile told nobody here."""
+        self._of("syncd_leader").at().set(int(event.leading))
+        if event.leading:
+            self._of("syncd_leader_elections_total").at().inc()
+        if event.leading and not self._has_led:
+            self._has_led = True
+            return
+        for name in _OF_THE_LEADER:
+            if event.leading or METRICS[name].type is Type.GAUGE:
+                self._of(name).remove()
+        for table in (self._active, self._leaving, self._success, self._contact):
+            table.clear()
+
+    def _clock_skew(self, event: events.ClockSkew) -> None:
+        self._of("syncd_clock_skew_seconds").at().set(event.seconds)
+
+    def _api_called(self, event: events.ApiCalled) -> None:
+        self._of("syncd_kube_requests_total").at(event.verb, event.resource, event.code).inc()
+        self._of("syncd_kube_request_duration_seconds").at(event.verb).observe(max(0.0, event.seconds))
+
+    def _watch_restarted(self, event: events.WatchRestarted) -> None:
+        self._of("syncd_kube_watch_restarts_total").at(event.kind, event.reason).inc()
 
     # syncd itself
 

@@ -67,6 +67,10 @@ class Words:
         if isinstance(event, events.RunFinished):
             message = f"  {event.message}" if event.message else ""
             return f"run {event.run.name}  {event.phase}  {event.seconds:.0f} s{message}"
+        if isinstance(event, events.DriftCorrected):
+            return f"source {event.source}  {journal.drift(event)}"
+        if isinstance(event, events.LateSuccess):
+            return f"run {event.run.name}  succeeded late: {human_duration(event.at - event.slot)} after its slot"
         if isinstance(event, events.StartsHeld):
             return event.reason or "steps are started again"
         return ""
