@@ -17,10 +17,11 @@ from syncd.argo import crons, labels
 from syncd.argo.crons import CronWorkflow
 from syncd.argo.manifest import Key
 from syncd.cluster.api import Changed
-from syncd.cron import children
+from syncd.cron import children, expectation
 from syncd.cron.children import Child
 from syncd.cron.due import History
 from syncd.cron.ledger import Row
+from syncd.loops.expecting import Expected
 
 
 @dataclass(slots=True)
@@ -30,7 +31,7 @@ class Armed:
     latest: its newest row; since: when its schedules were last seen to change, None = not seen; ticket: of its valid
     entry in the heap; successor: its spec has changed to this, and its slots so far are to be decided first;
     awaiting: version of our newest patch: until the watch shows it, what the watch says of the status is old news;
-    starting: names of children whose row is pending; announced: somebody was told of next_fire.
+    starting: names of children whose row is pending; announced: somebody was told of next_fire; expected: of its runs.
     """
 
     cron: CronWorkflow
@@ -43,6 +44,7 @@ class Armed:
     awaiting: str = ""
     children: dict[str, Child] = field(default_factory=dict)
     starting: set[str] = field(default_factory=set)
+    expected: Expected = field(default_factory=Expected)
 
     @property
     def history(self) -> History:
@@ -55,7 +57,8 @@ class Crontab:
     """All crons. kinds: those to keep; accepts: False = another scheduler fires it.
 
     touched: to be asked now, whatever the heap says; dirty: their status is to be written; surplus: their history is to
-    be cut; removed: gone since the owner looked last, with the crons that they were.
+    be cut; unsure: what is expected of them may have changed; removed: gone since the owner looked last, with the crons
+    that they were.
     """
 
     def __init__(self, kinds: Collection[str], accepts: Callable[[CronWorkflow], bool]) -> None:
@@ -68,6 +71,7 @@ class Crontab:
         self.touched: dict[Key, None] = {}
         self.dirty: dict[Key, None] = {}
         self.surplus: dict[Key, None] = {}
+        self.unsure: dict[Key, None] = {}
         self.removed: list[Armed] = []
         self.latest: Mapping[str, Row] = {}  # by uid: where new crons continue
 
@@ -110,7 +114,8 @@ class Crontab:
             if change.kind == "DELETED":
                 self.child_gone(armed, change.key.name)
             else:
-                self.child_seen(armed, children.child_of(change.body))
+                slot = expectation.slot_of(change.body, armed.cron.key.name)
+                self.child_seen(armed, children.child_of(change.body), slot)
         elif change.key.kind in self._kinds:
             self._take_cron(change)
 
@@ -124,20 +129,25 @@ class Crontab:
         key = self._by_uid.get(uid)
         return None if key is None else self.armed.get(key)
 
-    def child_seen(self, armed: Armed, child: Child) -> None:
-        """A child exists, and stands so."""
+    def child_seen(self, armed: Armed, child: Child, slot: datetime | None = None) -> None:
+        """A child exists, and stands so. slot: that it was made for, None = the one in its name."""
         before = armed.children.get(child.name)
         if before is not None and before.uid != child.uid:
             before = None
         was_active = _is_listed(armed.cron, child.uid) if before is None else not before.ended
         armed.children[child.name] = child
         key = armed.cron.key
+        slot = slot or expectation.slot_of_name(key.name, child.name)
+        if not child.ended and armed.expected.begun(child.name, slot):
+            self.unsure[key] = None
         if before is not None and before.ended == child.ended:
             return
         if not child.ended:
             self.dirty[key] = None
             return
         self.surplus[key] = None
+        armed.expected.ended(child, slot, first_seen=was_active)
+        self.unsure[key] = None
         if was_active:
             armed.cron = replace(armed.cron, status=children.counted(armed.cron.status, child))
             self.dirty[key] = None
@@ -146,6 +156,8 @@ class Crontab:
     def child_gone(self, armed: Armed, name: str) -> None:
         """A child was deleted."""
         child = armed.children.pop(name, None)
+        armed.expected.gone(name)
+        self.unsure[armed.cron.key] = None
         if child is not None and not child.ended:
             self.dirty[armed.cron.key] = None
             self.touched[armed.cron.key] = None
@@ -164,6 +176,7 @@ class Crontab:
     def _take_cron(self, change: Changed) -> None:
         cron = crons.parse(change.body)
         armed = self.armed.get(change.key)
+        self.unsure[change.key] = None
         welcome = change.kind != "DELETED" and self._accepts(cron)
         if armed is not None and (not welcome or armed.cron.uid != cron.uid):
             if change.kind == "DELETED" and armed.cron.uid != cron.uid:
@@ -193,7 +206,7 @@ class Crontab:
     def _remove(self, key: Key) -> None:
         armed = self.armed.pop(key)
         self._by_uid.pop(armed.cron.uid, None)
-        for table in (self.touched, self.dirty, self.surplus):
+        for table in (self.touched, self.dirty, self.surplus, self.unsure):
             table.pop(key, None)
         self.removed.append(armed)
 

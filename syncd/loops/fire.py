@@ -28,10 +28,11 @@ from syncd.base import backoff
 from syncd.base.clock import Clock, Random, rfc3339
 from syncd.base.errors import Conflict, NotFound, SyncdError, Unreachable
 from syncd.cluster.api import Changed, Page, Verb, Write
-from syncd.cron import children, due, explain
+from syncd.cron import children, due, expectation, explain
 from syncd.cron.due import Decision
 from syncd.cron.ledger import Outcome, Reason, Row
 from syncd.loops.crontab import Armed, Crontab, successor_of, version_of
+from syncd.loops.expecting import Expecting
 from syncd.loops.launch import RETRY_SECONDS, Launch, Store
 from syncd.loops.standing import Standing, Terminate, stopped
 from syncd.observe.events import CronArmed, CronRemoved, Event, SlotDecided
@@ -44,7 +45,7 @@ _BEFORE_MANUAL: Final = 50  # rows to look through for the newest one that is a 
 class FireLoop:
     """See the module. policy: grace, catch-up cap; kinds: those to fire; accepts: False = another scheduler fires it;
     held: why new starts are held back now, "" = they are not; revision_of: the revision in force of a source, by name;
-    terminate: ends a run that is replaced, None = by spec.shutdown."""
+    terminate: ends a run that is replaced, None = by spec.shutdown; finish_within: after its slot, where a cron says nothing."""
 
     def __init__(
         self,
@@ -59,6 +60,7 @@ class FireLoop:
         held: Callable[[], str] = lambda: "",
         revision_of: Callable[[str], str] = lambda _: "",
         terminate: Terminate | None = None,
+        finish_within: timedelta = expectation.DEFAULT,
     ) -> None:
         self._store = store
         self._clock = clock
@@ -70,6 +72,7 @@ class FireLoop:
         self._tab = Crontab(self._kinds, accepts)
         self._launch = Launch(store, random, publish, self._tab, policy, held, revision_of, clock.now)
         self._standing = Standing(store, self._tab, terminate)
+        self._expecting = Expecting(publish, clock.now, finish_within)
         self._changes: deque[Changed] = deque()
         self._retry_at: datetime | None = None
         self._failures = 0
@@ -271,6 +274,7 @@ class FireLoop:
             await self._decide(now)
             await self._standing.end_replaced()
             await self._launch.create(now)
+            self._tell_expectations()
             await self._standing.write_back(now, self._launch.unclosed)
             self._failures = 0
         except Unreachable:
@@ -295,8 +299,12 @@ class FireLoop:
     def _apply(self, armed: Armed, decision: Decision, now: datetime) -> None:
         """Remember a decision whose rows are durable: what follows from it is done in this pass, or tried again."""
         key = armed.cron.key
+        self._tab.unsure[key] = None
         if decision.rows:
             armed.latest = decision.rows[-1]
+        for row in decision.rows:
+            if (until := expectation.excused(row)) is not None:
+                armed.expected.excuse(until)
         for row in decision.told:
             if row.outcome is not Outcome.PENDING:
                 self._publish(SlotDecided(row))
@@ -310,6 +318,7 @@ class FireLoop:
             armed.cron, armed.successor = successor_of(armed), None
             if armed.cron.schedule_text != schedules:
                 armed.since = now
+                armed.expected.excuse(now)
             following = due.due(armed.cron, now, armed.history, self._policy)  # no slot is left: only when to wake
             self._restate(armed, following)
             wake_at = following.wake_at
@@ -319,6 +328,11 @@ class FireLoop:
         if not armed.announced or next_fire != armed.next_fire:
             armed.announced, armed.next_fire = True, next_fire
             self._publish(CronArmed(key, next_fire, armed.cron.timezone))
+
+    def _tell_expectations(self) -> None:
+        keys, self._tab.unsure = self._tab.unsure, {}
+        for armed in (self._tab.armed[key] for key in keys if key in self._tab.armed):
+            self._expecting.tell(armed.cron, armed.expected, armed.children, armed.latest)
 
     def _restate(self, armed: Armed, decision: Decision) -> None:
         """Put into the cron's status and annotations what a decision says of it."""
