@@ -1,16 +1,19 @@
 """Writes the pages that come from tables: `docs/generate.py [--check] [DIRECTORY]`.
 
 In: the tables of the rooms. Out: a page each in docs/ (or DIRECTORY); with `--check` nothing is written, and a page that is
-stale or missing is named on stderr with exit code 1. Called by `make docs` and `make verify`.
+stale or missing is named on stderr with exit code 1. Without DIRECTORY also what else comes from tables, beyond docs/: the schema of the
+chart's values. Called by `make docs` and `make verify`.
 A new knob, metric, rule, variable or command is a row in its table; where a page reads badly, mend the table or this file.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import sys
 from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Final
 
 import syncd.config.describe
@@ -135,6 +138,9 @@ PAGES: Final[dict[str, Callable[[], str]]] = {
 }
 """Page → what makes it."""
 
+OTHERS: Final = (HERE.parent / "charts" / "schema.py",)
+"""Programs that write what lies elsewhere, called with the same `--check`."""
+
 
 def stale(folder: Path) -> list[str]:
     """The pages of `folder` that are not what their tables say, or not there."""
@@ -157,15 +163,26 @@ def main(arguments: Sequence[str]) -> int:
         sys.stderr.write("usage: docs/generate.py [--check] [DIRECTORY]\n")
         return 2
     folder = Path(rest[0]) if rest else HERE
+    others = [] if rest else [_program(path) for path in OTHERS]
     if "--check" in arguments:
         old = stale(folder)
         for name in old:
             sys.stderr.write(f"docs/{name} is stale: run `make docs` and commit what it wrote\n")
-        return 1 if old else 0
+        return max([1 if old else 0, *(other.main(["--check"]) for other in others)])
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in pages():
         (folder / name).write_text(text, encoding="utf-8")
-    return 0
+    return max([0, *(other.main([]) for other in others)])
+
+
+def _program(path: Path) -> ModuleType:
+    """A program beside this one, as a module."""
+    spec = importlib.util.spec_from_file_location(f"generate_{path.stem}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 if __name__ == "__main__":

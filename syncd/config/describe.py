@@ -22,7 +22,7 @@ def rows(cls: Any = Config, prefix: str = "") -> Iterator[tuple[str, str, str, s
         kind = hints[field.name]
         default = getattr(defaults, field.name)
         size = bool(field.metadata["size"])
-        yield name, _type(kind, size), _default(default, size), str(field.metadata["meaning"])
+        yield name, _type(kind, size), written(default, size), str(field.metadata["meaning"])
         inner = typing.get_args(kind)[0] if typing.get_origin(kind) is tuple else kind
         if dataclasses.is_dataclass(inner):
             yield from rows(inner, f"{name}[]." if inner is not kind else f"{name}.")
@@ -58,7 +58,12 @@ def _type(kind: Any, size: bool) -> str:
     return {timedelta: "duration", bool: "true or false", int: "whole number", float: "number", str: "text"}[kind]
 
 
-def _default(value: Any, size: bool) -> str:
+def written(value: Any, size: bool) -> str:
+    """A default as the file writes it; "" where it says nothing. size: bytes.
+
+    >>> written(timedelta(hours=1, minutes=30), False), written(3 * 2**20, True)
+    ('1h30m', '3Mi')
+    """
     if dataclasses.is_dataclass(value) or value in ("", ()) or value == {}:
         return ""
     if size:

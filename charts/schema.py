@@ -1,0 +1,231 @@
+"""Writes charts/syncd/values.schema.json: `charts/schema.py [--check]`. Called by docs/generate.py, so by `make docs` and `make verify`.
+
+In: the table of knobs (`syncd/config/model.py`) for `config`; values.yaml for everything else: its defaults give the types,
+the comment above a value is its description. Out: one JSON Schema, draft 7, which helm holds every install against.
+Tables are closed, so that a misspelled value is refused and not passed over; what is Kubernetes' own (FREE) is open.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from syncd.base import yamltext
+from syncd.config import schema
+from syncd.config.model import Config
+
+CHART: Final = Path(__file__).resolve().parent / "syncd"
+VALUES: Final = CHART / "values.yaml"
+SCHEMA: Final = CHART / "values.schema.json"
+
+FREE: Final = frozenset(
+    {
+        "strategy",
+        "resources",
+        "podSecurityContext",
+        "securityContext",
+        "startupProbe",
+        "livenessProbe",
+        "readinessProbe",
+        "podAnnotations",
+        "podLabels",
+        "nodeSelector",
+        "affinity",
+        "serviceAccount.annotations",
+        "service.annotations",
+        "serviceMonitor.labels",
+        "prometheusRule.labels",
+        "dashboard.labels",
+        "dashboard.annotations",
+        "commonLabels",
+    }
+)
+"""Mappings whose keys are not ours."""
+
+_TEXTS: Final = {"additionalProperties": {"type": "string"}}
+_OBJECTS: Final = {"items": {"type": "object"}}
+_CIDRS: Final = {"items": {"type": "string", "pattern": r"^[0-9a-fA-F.:]+/[0-9]{1,3}$"}}
+_PORT: Final = {"minimum": 1, "maximum": 65535}
+_PORTS: Final = {"minItems": 1, "items": {"type": "integer", **_PORT}}
+_SECONDS: Final = {"pattern": "^([0-9]+(ms|s|m|h))+$"}
+_SIZE: Final = {"type": ["string", "integer"], "pattern": "^[0-9]+([KMGT]i?)?$"}
+_LABEL: Final = "^[a-z0-9]([a-z0-9-]{0,56}[a-z0-9])?$"
+
+MORE: Final[dict[str, Mapping[str, Any]]] = {
+    "gitCredentials": {
+        "additionalProperties": {
+            "type": "object",
+            "additionalProperties": False,
+            "required": ["secret"],
+            "properties": {
+                "secret": {
+                    "type": "string",
+                    "minLength": 1,
+                    "description": "an existing Secret of the release's namespace",
+                }
+            },
+        },
+        # part of the name of a volume
+        "propertyNames": {"pattern": _LABEL},
+    },
+    "tokens.key": {"pattern": "^[-._a-zA-Z0-9]+$"},
+    "image.repository": {"minLength": 1},
+    "image.digest": {"pattern": "^(sha256:[0-9a-f]{64})?$"},
+    "image.pullPolicy": {"enum": ["Always", "IfNotPresent", "Never"]},
+    "imagePullSecrets": _OBJECTS,
+    "replicas": {"minimum": 0},
+    "terminationGracePeriodSeconds": {"minimum": 5},
+    "stateSizeLimit": _SIZE,
+    "tmpSizeLimit": _SIZE,
+    "podAnnotations": _TEXTS,
+    "podLabels": _TEXTS,
+    "commonLabels": _TEXTS,
+    "nodeSelector": _TEXTS,
+    "extraEnv": {"items": {"type": "object", "required": ["name"]}},
+    "extraVolumes": {"items": {"type": "object", "required": ["name"]}},
+    "extraVolumeMounts": {"items": {"type": "object", "required": ["name", "mountPath"]}},
+    "tolerations": _OBJECTS,
+    "topologySpreadConstraints": _OBJECTS,
+    "rbac.scope": {"enum": ["cluster", "namespaces"]},
+    "rbac.namespaces": {"items": {"type": "string", "pattern": schema.NAME}},
+    "service.type": {"enum": ["ClusterIP", "NodePort", "LoadBalancer"]},
+    "service.port": _PORT,
+    "podDisruptionBudget.maxUnavailable": {"type": ["integer", "string"], "minimum": 0, "pattern": "^[0-9]{1,3}%$"},
+    "serviceMonitor.interval": _SECONDS,
+    "serviceMonitor.scrapeTimeout": _SECONDS,
+    "serviceMonitor.relabelings": _OBJECTS,
+    "serviceMonitor.metricRelabelings": _OBJECTS,
+    "networkPolicy.from": _OBJECTS,
+    "networkPolicy.apiServer.cidrs": _CIDRS,
+    "networkPolicy.apiServer.ports": _PORTS,
+    "networkPolicy.git.cidrs": _CIDRS,
+    "networkPolicy.git.ports": _PORTS,
+    "networkPolicy.extraEgress": _OBJECTS,
+}
+"""Value → what its default does not say."""
+
+OURS: Final[dict[str, Mapping[str, Any]]] = {
+    "mode": {"enum": ["kubernetes"]},
+    "state": {"enum": ["/var/lib/syncd/state"]},
+    "listen.host": {"enum": ["0.0.0.0", "::"]},  # noqa: S104 - of the pod
+    "listen.port": {"minimum": 1024},
+    "listen.tokensFile": {"enum": ["/etc/syncd/tokens/tokens"]},
+}
+"""Knob → what the chart makes of it: these name what the Deployment mounts and opens."""
+
+
+def text() -> str:
+    """The file."""
+    written = VALUES.read_text(encoding="utf-8")
+    document = next(yamltext.documents(written))
+    assert isinstance(document, yamltext.Document), document
+    comments = _comments(written, document.marks)
+    whole = {
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "title": "Values of the chart syncd",
+        "$comment": "generated by charts/schema.py (make docs), do not edit",
+        **_table(document.value, (), comments),
+    }
+    # what helm hands to every chart that another one depends on
+    whole["properties"]["global"] = {"type": "object"}
+    return json.dumps(whole, indent=2, ensure_ascii=False) + "\n"
+
+
+def stale() -> bool:
+    """Whether the file is not what its sources say, or not there."""
+    return not SCHEMA.exists() or SCHEMA.read_text(encoding="utf-8") != text()
+
+
+def write() -> None:
+    """Replace the file."""
+    SCHEMA.write_text(text(), encoding="utf-8")
+
+
+def _table(values: Mapping[str, Any], path: tuple[str, ...], comments: Mapping[tuple[str, ...], str]) -> dict[str, Any]:
+    """A closed mapping."""
+    properties = {key: _value(value, (*path, key), comments) for key, value in values.items()}
+    return {"type": "object", "additionalProperties": False, "properties": properties}
+
+
+def _value(value: Any, path: tuple[str, ...], comments: Mapping[tuple[str, ...], str]) -> dict[str, Any]:
+    """One value of values.yaml."""
+    name = ".".join(path)
+    said = {"description": comments[path]} if path in comments else {}
+    if name == "config":
+        return {**said, **_config(value, comments)}
+    kind: dict[str, Any]
+    if isinstance(value, dict) and name not in FREE and value:
+        kind = _table(value, path, comments)
+    else:
+        word = {dict: "object", list: "array", bool: "boolean", int: "integer", str: "string"}[type(value)]
+        kind = {"type": word} if isinstance(value, (dict, list)) else {"type": word, "default": value}
+    return {**said, **kind, **MORE.get(name, {})}
+
+
+def _config(values: Mapping[str, Any], comments: Mapping[tuple[str, ...], str]) -> dict[str, Any]:
+    """The knobs, with the chart's own words, defaults and bounds."""
+    whole = schema.of(Config)
+    for path, default in _leaves(values, ()):
+        _knob(whole, path).update(default=default, description=comments["config", *path])
+    for name, more in OURS.items():
+        _knob(whole, tuple(name.split("."))).update(more)
+    return whole
+
+
+def _leaves(values: Mapping[str, Any], path: tuple[str, ...]) -> list[tuple[tuple[str, ...], Any]]:
+    found: list[tuple[tuple[str, ...], Any]] = []
+    for key, value in values.items():
+        if isinstance(value, dict):
+            found += _leaves(value, (*path, key))
+        elif value != []:
+            found.append(((*path, key), value))
+    return found
+
+
+def _knob(whole: dict[str, Any], path: Sequence[str]) -> dict[str, Any]:
+    found = whole
+    for step in path:
+        found = found["properties"][step]
+    return found
+
+
+def _comments(written: str, marks: Mapping[yamltext.Path, tuple[int, int]]) -> dict[tuple[str, ...], str]:
+    """Value → the comment right above it, as one line."""
+    lines = written.splitlines()
+    found = {}
+    for path, (line, _) in marks.items():
+        words: list[str] = []
+        above = line - 2
+        if (
+            not all(isinstance(step, str) for step in path)
+            or not path
+            or not lines[line - 1].lstrip().startswith(f"{path[-1]}:")
+        ):
+            continue
+        while above >= 0 and lines[above].lstrip().startswith("#"):
+            words.insert(0, lines[above].lstrip(" #").rstrip())
+            above -= 1
+        if words:
+            found[tuple(map(str, path))] = " ".join(words)
+    return found
+
+
+def main(arguments: Sequence[str]) -> int:
+    """The command. Exit code 0: written, or fresh; 1: stale; 2: the call is wrong."""
+    if set(arguments) - {"--check"}:
+        sys.stderr.write("usage: charts/schema.py [--check]\n")
+        return 2
+    if not arguments:
+        write()
+        return 0
+    if stale():
+        sys.stderr.write("charts/syncd/values.schema.json is stale: run `make docs` and commit what it wrote\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
