@@ -6,10 +6,10 @@ BIN := $(VENV)/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up test check fmt lint types layers docs verify image-test bench clean
+.PHONY: help setup up test kube-tools test-kube check fmt lint types layers docs verify image-test bench clean
 
 help: ## List the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-10s %s\n", $$1, $$2}'
 
 # What runs syncd
 $(VENV)/.run: pyproject.toml
@@ -29,7 +29,13 @@ up: $(VENV)/.run ## Set everything up and run: syncd up . --path examples
 	@exec $(BIN)/syncd up . --path examples $(ARGS)
 
 test: $(VENV)/.dev ## The whole test suite on a plain machine (ARGS='-k name' to choose)
-	@$(BIN)/python -m pytest -q -n auto --dist loadgroup $(ARGS)
+	@$(BIN)/python -m pytest -q -n auto --dist loadgroup -m 'not kube' $(ARGS)
+
+kube-tools: $(VENV)/.dev ## Build a Kubernetes API server for the tests, outside the repository (12 minutes once)
+	@$(BIN)/python -m tests.support.kubetools
+
+test-kube: kube-tools ## The tests on a real Kubernetes API server (ARGS='-k name' to choose)
+	@$(BIN)/python -m pytest -q -n 0 -m kube $(ARGS)
 
 check: fmt-check lint types layers verify ## Everything that judges the code without running it
 

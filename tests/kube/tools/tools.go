@@ -1,6 +1,6 @@
 //go:build tools
 
-// Package tools pins the programs that a Kubernetes API on one machine is made of. tests/kube/tools/build.py builds them.
+// Package tools pins the programs that a Kubernetes API on one machine is made of. tests/support/kubetools.py builds them.
 package tools
 
 import (

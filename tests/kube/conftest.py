@@ -1,0 +1,34 @@
+"""One real API server for the whole session, one namespace for each test. See tests/support/kubeapi.py."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.support import kubeapi, kubetools
+
+_HERE = Path(__file__).parent
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Everything in this folder is `kube`: `make test` leaves it out."""
+    for item in items:
+        if _HERE in item.path.parents:
+            item.add_marker(pytest.mark.kube)
+
+
+@pytest.fixture(scope="session")
+def api() -> kubeapi.ApiServer:
+    """The server of this process. A test that kills or pauses it leaves it ready again."""
+    try:
+        return kubeapi.shared()
+    except kubetools.Missing as reason:
+        pytest.skip(str(reason))
+
+
+@pytest.fixture
+def namespace(api: kubeapi.ApiServer) -> str:
+    """A namespace that is this test's alone."""
+    return api.namespace()
