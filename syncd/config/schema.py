@@ -32,10 +32,13 @@ LONG: Final = rf"^([1-9][0-9]{{0,3}}(\.[0-9]{{1,3}})?d|[1-9][0-9]{{0,4}}(\.[0-9]
 SIZE: Final = r"^([0-9]{1,18}|([0-9]{1,6}(\.[0-9]{0,3})?|\.[0-9]{1,3})([kMGT]|[KMGT]i))$"
 """3Mi, 1Gi, 1024."""
 
+TEXT: Final = r"^[^\n\x00]*$"
+"""One line."""
+
 NAME: Final = r"^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$"
 """Of a source, or of a namespace."""
 
-_NAMES: Final = {"items": {"pattern": NAME}}
+_NAMES: Final = {"pattern": NAME, "items": {"pattern": NAME}}
 
 MORE: Final[dict[tuple[type, str], Mapping[str, Any]]] = {
     (Source, "name"): {"pattern": NAME},
@@ -96,11 +99,10 @@ def _kind(kind: Any, size: bool) -> dict[str, Any]:
         assert isinstance(kind, type)
         return of(kind)
     if origin is tuple:
-        # one text stands for a list of one, as in the file
-        return {
-            "type": ["array", "string"] if arguments[0] is str else "array",
-            "items": _kind(arguments[0], False),
-        }
+        items = _kind(arguments[0], False)
+        if arguments[0] is str:  # one text stands for a list of one, as in the file
+            return {"type": ["array", "string"], "pattern": items["pattern"], "items": items}
+        return {"type": "array", "items": items}
     if origin is not None and issubclass(origin, Mapping):
         inner = {} if arguments[1] is Any else {"additionalProperties": _kind(arguments[1], False)}
         return {"type": "object", **inner}
@@ -111,7 +113,7 @@ def _kind(kind: Any, size: bool) -> dict[str, Any]:
     if kind is bool:
         return {"type": "boolean"}
     if kind is str:
-        return {"type": "string", "pattern": r"^[^\n\x00]*$"}
+        return {"type": "string", "pattern": TEXT}
     return {"type": {int: "integer", float: "number"}[kind], "minimum": 0}
 
 
