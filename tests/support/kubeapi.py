@@ -289,7 +289,7 @@ class ApiServer:
         """Established is said a moment before requests are served: both must hold."""
         definition = f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{plural}.argoproj.io"
         try:
-            conditions = self.call("GET", definition).get("status", {}).get("conditions", [])
+            conditions = self.call("GET", definition)["status"]["conditions"] or []  # null in the first moment
             self.call("GET", f"/apis/argoproj.io/v1alpha1/{plural}?limit=1")
         except Failed:
             return False
