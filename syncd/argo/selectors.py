@@ -31,6 +31,16 @@ class Requirement:
             return self.key not in labels
         return (labels.get(self.key) in self.values) is (self.operator == "in")
 
+    def __str__(self) -> str:
+        """As Kubernetes reads it.
+
+        >>> str(Requirement("app", "in", frozenset({"web"}))), str(Requirement("old", "absent"))
+        ('app in (web)', '!old')
+        """
+        if self.operator in ("exists", "absent"):
+            return self.key if self.operator == "exists" else f"!{self.key}"
+        return f"{self.key} {self.operator} ({','.join(sorted(self.values))})"
+
 
 @dataclass(frozen=True, slots=True)
 class Selector:
@@ -40,6 +50,10 @@ class Selector:
 
     def matches(self, labels: Mapping[str, str]) -> bool:
         return all(r.matches(labels) for r in self.requirements)
+
+    def __str__(self) -> str:
+        """As Kubernetes reads it; "" selects everything."""
+        return ",".join(str(requirement) for requirement in self.requirements)
 
 
 def parse(text: str) -> Selector:

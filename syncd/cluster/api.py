@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Protocol
 
@@ -214,6 +214,59 @@ class Inventory(Protocol):
 
     async def forget_inventory(self, source: str) -> None:
         """Drop the record. Unknown: nothing happens."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """The one lease of an installation, as it is. holder: "" = free; times: of the holder's clock, to be shown and never compared
+    with ours; transitions: how often it changed hands; version: of the object, "" = there is none yet."""
+
+    holder: str
+    duration: timedelta
+    acquired_at: datetime
+    renewed_at: datetime
+    transitions: int = 0
+    version: str = ""
+
+
+class Lease(Protocol):
+    """Which of several replicas acts. Only where there can be several."""
+
+    async def read(self) -> Hold | None:
+        """The lease now; None = nobody ever held it."""
+
+    async def write(self, hold: Hold) -> Hold:
+        """Replace the lease whose version `hold` has ("" = create it). Conflict where somebody was faster."""
+
+    def changes(self) -> AsyncIterator[Hold]:
+        """The lease each time that it changes, for ever; may miss some. Raises what a watch raises."""
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something that somebody who looks at an object shall read there. kind: Normal | Warning; reason: one CamelCase word."""
+
+    about: Key
+    kind: str
+    reason: str
+    message: str
+    uid: str = ""  # of the object, "" = not known
+
+
+class Board(Protocol):
+    """Where people look who use the cluster's own tools. Best effort: what cannot be shown stops nothing."""
+
+    async def show(self, source: str, about: Body, status: Body) -> None:
+        """How a source is. about: where it comes from (the object's spec); status: with Kubernetes conditions."""
+
+    async def remove(self, source: str) -> None:
+        """A source is no longer configured. Unknown: nothing happens."""
+
+    async def shown(self) -> Mapping[str, Body]:
+        """Every source that is shown, by name: its object."""
+
+    async def tell(self, notices: Sequence[Notice]) -> None:
+        """Note it on the objects."""
 
 
 class Store(Objects, Ledger, Journal, Archive, Inventory, Protocol):

@@ -72,6 +72,25 @@ def checked(key: Key, body: Body | None) -> Body:
     return body
 
 
+def sent(key: Key, body: Body | None) -> Body:
+    """The body as it goes to a server of others, which judges the rest itself: same wall as `created`, identity filled in.
+
+    Without what only a server sets. Raises Invalid.
+    """
+    given = checked(key, body)
+    metadata = _metadata(key, given)
+    _check_identity(key, given, metadata)
+    _without_nodes(key, given)
+    named = {"name": key.name} if key.name else {}
+    kept = {name: value for name, value in metadata.items() if name not in _SERVER_SET}
+    return {
+        **{name: value for name, value in given.items() if value is not None},
+        "apiVersion": given.get("apiVersion") or labels.API_VERSION_OF.get(key.kind, "v1"),
+        "kind": key.kind,
+        "metadata": {**named, **({"namespace": key.namespace} if key.namespace else {}), **kept},
+    }
+
+
 def check_key(key: Key) -> None:
     """Raises Invalid where kind, namespace or name is not one that Kubernetes takes."""
     if not key.kind:

@@ -1,0 +1,48 @@
+"""What a live object has besides what was applied: the fields that server-side apply leaves alone, since others put them there.
+
+Apply takes away only what it once set itself. A field that somebody adds by hand beside ours would stay for ever, as drift that
+no apply ends; so it is taken away by a merge patch. Fields that a server fills in (`plan.normalise`) stay. Pure; used by `objects`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from syncd.argo.manifest import Body, Path
+from syncd.plan import normalise
+
+DEPTH_LIMIT = 60
+
+
+def patch(kind: str, applied: Mapping[str, Any], live: Mapping[str, Any]) -> Body | None:
+    """The merge patch that takes away what only `live` has, outside of metadata and status; None = there is nothing.
+
+    >>> patch("WorkflowTemplate", {"spec": {"a": 1}}, {"metadata": {"x": 1}, "spec": {"a": 1, "b": {"c": 2}}})
+    {'spec': {'b': None}}
+    """
+    found: Body = {}
+    for field, value in live.items():
+        if field in normalise.NOT_COMPARED:
+            continue
+        extra = _extra(kind, (field,), applied.get(field), value)
+        if extra is not _NOTHING:
+            found[field] = extra
+    return found or None
+
+
+_NOTHING = object()
+
+
+def _extra(kind: str, path: Path, wanted: Any, live: Any) -> Any:
+    """What to patch at `path`: None = remove it, `_NOTHING` = leave it. Lists are replaced whole by an apply."""
+    if wanted is None:
+        return _NOTHING if live is None or normalise.is_defaulted(kind, path, live) else None
+    if not isinstance(wanted, Mapping) or not isinstance(live, Mapping) or len(path) >= DEPTH_LIMIT:
+        return _NOTHING
+    found: Body = {}
+    for field, value in live.items():
+        extra = _extra(kind, (*path, field), wanted.get(field), value)
+        if extra is not _NOTHING:
+            found[field] = extra
+    return found or _NOTHING
