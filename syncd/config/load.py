@@ -21,7 +21,7 @@ from typing import Any, Final
 
 from syncd.base import units, yamltext
 from syncd.base.errors import ConfigError
-from syncd.config import model, urls
+from syncd.config import fieldpath, model, urls
 from syncd.config.model import Config, Source, camel
 
 Path = tuple[str | int, ...]
@@ -292,7 +292,17 @@ class _Reading:
             self.fault((*path, "auth"), "identityFile without knownHostsFile: the host could be anybody's", remedy)
         if not _NAME.match(source.namespace):
             self.fault((*path, "namespace"), "not the name of a namespace")
+        self._ignored(source, path)
         return dataclasses.replace(source, name=name, url=url, folder=folder)
+
+    def _ignored(self, source: Source, path: Path) -> None:
+        for kind, fields in source.ignore.items():
+            for index, text in enumerate(fields):
+                try:
+                    fieldpath.parse(text)
+                except ValueError as wrong:
+                    remedy = 'write it as spec.suspend, spec.templates[0].name or metadata.labels["a.b/c"]'
+                    self.fault((*path, "ignore", kind, index), f"{_said(text)}: {wrong}", remedy)
 
 
 _NONE: Final = object()

@@ -11,7 +11,7 @@ by the digest).
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -20,6 +20,7 @@ from syncd.argo import labels, manifest
 from syncd.argo.manifest import Path
 from syncd.plan import normalise
 from syncd.plan.desired import OURS_IN_ANNOTATIONS, OURS_IN_LABELS
+from syncd.plan.owners import ORDER
 
 LIMIT = 50
 """Differences shown per object; the last says that there are more."""
@@ -52,37 +53,38 @@ class Difference:
         return f"~ {self.path}: {self.before} -> {self.after}"
 
 
-def differences(
-    wanted: Mapping[str, Any], live: Mapping[str, Any], *, ignored: Collection[Path] = (), limit: int = LIMIT
-) -> tuple[Difference, ...]:
+def differences(wanted: Mapping[str, Any], live: Mapping[str, Any], *, limit: int = LIMIT) -> tuple[Difference, ...]:
     """What applying `wanted` over `live` would change; () = nothing.
 
-    ignored: paths that are not compared (by-hand fields). At most `limit` and one that counts the rest as "…".
+    At most `limit` and one that counts the rest as "…". What is not to be compared has the live value in `wanted`
+    (`plan.sparing`).
     """
     kind = str(wanted.get("kind") or "")
-    found = list(islice(_walk_object(kind, wanted, live, frozenset(ignored)), limit + 1))
-    shown = [_difference(kind, path, before, after) for path, before, after in found[:limit]]
+    found = list(islice(_walk_object(kind, wanted, live), limit + 1))
+    shown = [difference(kind, path, before, after) for path, before, after in found[:limit]]
     if len(found) > limit:
         shown.append(Difference("replace", "…", "", f"more than {limit} fields differ"))
     return tuple(shown)
 
 
-def same(wanted: Mapping[str, Any], live: Mapping[str, Any], *, ignored: Collection[Path] = ()) -> bool:
+def same(wanted: Mapping[str, Any], live: Mapping[str, Any]) -> bool:
     """Whether `differences` would be empty, without making any text."""
-    kind = str(wanted.get("kind") or "")
-    return next(_walk_object(kind, wanted, live, frozenset(ignored)), None) is None
+    return next(_walk_object(str(wanted.get("kind") or ""), wanted, live), None) is None
+
+
+def paths(wanted: Mapping[str, Any], live: Mapping[str, Any]) -> tuple[Path, ...]:
+    """Where the two differ, all of it; an index is that of `wanted`, or of `live` for an item that only this has."""
+    return tuple(path for path, _, _ in _walk_object(str(wanted.get("kind") or ""), wanted, live))
 
 
 _Found = tuple[Path, Any, Any]
 
 
-def _walk_object(
-    kind: str, wanted: Mapping[str, Any], live: Mapping[str, Any], ignored: frozenset[Path]
-) -> Iterator[_Found]:
+def _walk_object(kind: str, wanted: Mapping[str, Any], live: Mapping[str, Any]) -> Iterator[_Found]:
     yield from _walk_marks(wanted, live)
     for field in dict.fromkeys((*wanted, *live)):
         if field not in normalise.NOT_COMPARED:
-            yield from _walk(kind, (field,), live.get(field), wanted.get(field), ignored)
+            yield from _walk(kind, (field,), live.get(field), wanted.get(field))
 
 
 def _walk_marks(wanted: Mapping[str, Any], live: Mapping[str, Any]) -> Iterator[_Found]:
@@ -95,25 +97,23 @@ def _walk_marks(wanted: Mapping[str, Any], live: Mapping[str, Any]) -> Iterator[
                 yield ("metadata", field, name), before.get(name), value
 
 
-def _walk(kind: str, path: Path, before: Any, after: Any, ignored: frozenset[Path]) -> Iterator[_Found]:
-    if path in ignored or before == after:
+def _walk(kind: str, path: Path, before: Any, after: Any) -> Iterator[_Found]:
+    if before == after:
         return
     if after is None and normalise.is_defaulted(kind, path, before):
         return
     if len(path) < DEPTH_LIMIT:
         if isinstance(before, Mapping) and isinstance(after, Mapping):
             for field in dict.fromkeys((*after, *before)):
-                yield from _walk(kind, (*path, field), before.get(field), after.get(field), ignored)
+                yield from _walk(kind, (*path, field), before.get(field), after.get(field))
             return
         if isinstance(before, list) and isinstance(after, list):
-            yield from _walk_list(kind, path, before, after, ignored)
+            yield from _walk_list(kind, path, before, after)
             return
     yield path, before, after
 
 
-def _walk_list(
-    kind: str, path: Path, before: list[Any], after: list[Any], ignored: frozenset[Path]
-) -> Iterator[_Found]:
+def _walk_list(kind: str, path: Path, before: list[Any], after: list[Any]) -> Iterator[_Found]:
     """By name where every item of both has one of its own, so that an insertion is one difference; else by index."""
     old, new = _by_name(before), _by_name(after)
     if old is None or new is None:
@@ -123,17 +123,16 @@ def _walk_list(
                 (*path, index),
                 before[index] if index < len(before) else None,
                 after[index] if index < len(after) else None,
-                ignored,
             )
         return
     place = {name: index for index, name in enumerate(new)} | {
         name: index for index, name in enumerate(old) if name not in new
     }
     for name in dict.fromkeys((*new, *old)):
-        yield from _walk(kind, (*path, place[name]), old.get(name), new.get(name), ignored)
+        yield from _walk(kind, (*path, place[name]), old.get(name), new.get(name))
     kept = [name for name in old if name in new]
     if kept != [name for name in new if name in old]:
-        yield (*path, "(order)"), list(old), list(new)
+        yield (*path, ORDER), list(old), list(new)
 
 
 def _by_name(items: list[Any]) -> dict[str, Any] | None:
@@ -141,7 +140,8 @@ def _by_name(items: list[Any]) -> dict[str, Any] | None:
     return named if items and len(named) == len(items) else None
 
 
-def _difference(kind: str, path: Path, before: Any, after: Any) -> Difference:
+def difference(kind: str, path: Path, before: Any, after: Any) -> Difference:
+    """One field as it is shown. kind: of the object; before, after: None = absent."""
     op = "add" if before is None else "remove" if after is None else "replace"
     hidden = kind == labels.SECRET and path[:2] != ("metadata", "labels")
     return Difference(op, manifest.path_text(path), _text(before, hidden), _text(after, hidden))

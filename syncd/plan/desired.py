@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
@@ -25,7 +25,7 @@ RUNNABLE = frozenset({labels.WORKFLOW, labels.JOB})
 """Kinds that a source offers (or runs once) and never applies: decision 15, `plan.offers`."""
 
 OURS_IN_LABELS = frozenset({labels.OWNER_SOURCE, labels.SHORT_SHA})
-OURS_IN_ANNOTATIONS = frozenset({labels.REVISION, labels.PATH, labels.DIGEST, labels.BY_HAND})
+OURS_IN_ANNOTATIONS = frozenset({labels.REVISION, labels.PATH, labels.DIGEST, labels.BY_HAND, labels.CHILD_INSTANCE_ID})
 """What only syncd writes. A file that holds them is not believed: they are dropped before anything is compared."""
 
 SERVER_SET = frozenset(
@@ -65,13 +65,15 @@ class Desired:
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
-    """Who owns an object, and which revision changed it last. commit: its short form; path: `file:line` there."""
+    """Who owns an object, and which revision changed it last. commit: its short form; path: `file:line` there; instance: of a cron
+    that syncd fires in a cluster, the instance id that git gives ("" = none): what is run of it bears this; None = not such a cron."""
 
     source: str
     revision: str
     commit: str
     path: str
     digest: str
+    instance: str | None = None
 
 
 def desired(item: Manifest, namespace: str = "default") -> Desired:
@@ -126,18 +128,39 @@ def short(commit: str) -> str:
 def stamped(wanted: Desired, stamp: Stamp) -> Body:
     """The body to write: the desired one with the marks of ownership. spec is shared with `wanted`."""
     metadata = dict(wanted.body["metadata"])
+    fired = stamp.instance is not None
     metadata["labels"] = {
         **(metadata.get("labels") or {}),
         labels.OWNER_SOURCE: stamp.source,
         labels.SHORT_SHA: stamp.commit,
+        **({labels.INSTANCE_ID: labels.SYNCD_INSTANCE} if fired else {}),
     }
     metadata["annotations"] = {
         **(metadata.get("annotations") or {}),
         labels.REVISION: stamp.revision,
         labels.PATH: stamp.path,
         labels.DIGEST: stamp.digest,
+        **({labels.CHILD_INSTANCE_ID: stamp.instance} if fired else {}),
     }
     return {**wanted.body, "metadata": metadata}
+
+
+def for_scheduler(wanted: Desired, instance: str) -> tuple[Desired, str | None]:
+    """A cron as the scheduler of a cluster wants it marked: without the instance id that git gives, and that id for its `Stamp`.
+
+    instance: `labels.SYNCD_INSTANCE` where syncd fires the CronWorkflows of a cluster, "" = they are applied as they are; then, and
+    for every other kind: `wanted` itself and None. The digest stays that of git's content, so that a change of the setting rewrites
+    these marks and says nothing of a change in git (decision 2 of the architecture).
+    """
+    if not instance or wanted.key.kind != labels.CRON_WORKFLOW:
+        return wanted, None
+    given = marks(wanted.body)[0].get(labels.INSTANCE_ID)
+    if given is None:
+        return wanted, ""
+    metadata = dict(wanted.body["metadata"])
+    metadata["labels"] = {name: value for name, value in metadata["labels"].items() if name != labels.INSTANCE_ID}
+    told = given if isinstance(given, str) and given != instance else ""
+    return replace(wanted, body={**wanted.body, "metadata": metadata}), told
 
 
 def stamp_of(body: Mapping[str, Any]) -> Stamp | None:
@@ -146,12 +169,15 @@ def stamp_of(body: Mapping[str, Any]) -> Stamp | None:
     source = own_labels.get(labels.OWNER_SOURCE)
     if not isinstance(source, str) or not source:
         return None
+    instance = annotations.get(labels.CHILD_INSTANCE_ID)
+    fired = isinstance(instance, str) and own_labels.get(labels.INSTANCE_ID) == labels.SYNCD_INSTANCE
     return Stamp(
         source=source,
         revision=str(annotations.get(labels.REVISION, "")),
         commit=str(own_labels.get(labels.SHORT_SHA, "")),
         path=str(annotations.get(labels.PATH, "")),
         digest=str(annotations.get(labels.DIGEST, "")),
+        instance=instance if fired else None,
     )
 
 

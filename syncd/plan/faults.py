@@ -13,6 +13,7 @@ NOT_OURS: Final = "V802"
 KIND_NOT_ALLOWED: Final = "V803"
 NAMESPACE_NOT_ALLOWED: Final = "V804"
 NOT_WRITTEN: Final = "V805"
+DECLARED_BY_OTHERS: Final = "V806"
 
 CODES: Final[dict[str, tuple[str, str, str]]] = {
     OWNED_BY_SOURCE: (
@@ -38,7 +39,12 @@ CODES: Final[dict[str, tuple[str, str, str]]] = {
     NOT_WRITTEN: (
         "the store refused the object",
         "The manifest passed lint, but the place where objects live did not take it.",
-        "read the message; the sync tries again at every poll",
+        "read the message, and mend the manifest or what refuses it; the sync tries again by itself",
+    ),
+    DECLARED_BY_OTHERS: (
+        "declared by another tool",
+        "Another manager declares a field by server-side apply (Argo CD, Flux, Helm, kubectl); to write it would be an endless fight.",
+        "let one of the two declare it, or add the field to `ignore` of the source",
     ),
 }
 """code → title, meaning, remedy."""

@@ -16,7 +16,7 @@ ALWAYS_ALLOWED = 1
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """Why nothing is applied. reason: guard | problems | refused, a label of metrics; message: for people."""
+    """Why nothing is applied. reason: guard | problems | refused | rejected, a label of metrics; message: for people."""
 
     reason: str
     message: str

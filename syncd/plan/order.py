@@ -1,13 +1,13 @@
 """In which order objects are written: what is referred to comes first; deletes go the other way, kind by kind.
 
-In: keys and bodies. Out: the same keys sorted. Called by `plan.plan` for creates and updates (`sort`) and deletes
+In: keys and bodies. Out: the same keys in stages. Called by `plan.plan` for creates and updates (`stages`) and deletes
 (`rank`, backwards). A reader of the store that looks in the middle of an apply (a cron that fires between two batches)
 then never finds a reference to something not there yet.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 from syncd.argo import labels
@@ -29,29 +29,38 @@ DEPTH_LIMIT = 60
 """Levels of a body searched for references; deeper there are none that Argo would read."""
 
 
-def sort(bodies: Mapping[Key, Body]) -> list[Key]:
-    """The keys, by kind (`RANK`), referred before referring, then by namespace and name.
+def stages(bodies: Mapping[Key, Body]) -> list[list[Key]]:
+    """The keys in groups, to be written one group after the other: by kind (`RANK`), then by how long the chain of references is
+    that begins there. Within a group nothing refers to anything, so that its writes may go in any order or at once; its keys
+    are sorted by namespace and name.
 
-    A cycle of references, which lint refuses, is broken at its first name. Same input, same order, whatever the order
-    of `bodies`.
+    A cycle of references, which lint refuses, is broken at its first name. Same input, same groups, whatever the order of `bodies`.
     """
-    ordered: list[Key] = []
-    done: set[Key] = set()
+    depths: dict[Key, int] = {}
+    begun: set[Key] = set()
     for first in sorted(bodies, key=rank):
-        if first in done:
+        if first in begun:
             continue
-        stack: list[tuple[Key, Iterator[Key]]] = [(first, _needs(first, bodies))]
-        done.add(first)
+        stack = [(first, needs := _needs(first, bodies), iter(needs))]
+        begun.add(first)
         while stack:
-            key, needs = stack[-1]
-            needed = next((other for other in needs if other not in done), None)
+            key, needs, left = stack[-1]
+            needed = next((other for other in left if other not in begun), None)
             if needed is None:
-                ordered.append(key)
+                depths[key] = 1 + max((depths.get(other, -1) for other in needs), default=-1)
                 stack.pop()
             else:
-                done.add(needed)
-                stack.append((needed, _needs(needed, bodies)))
-    return ordered
+                begun.add(needed)
+                stack.append((needed, below := _needs(needed, bodies), iter(below)))
+    groups: dict[tuple[int, int], list[Key]] = {}
+    for key in sorted(depths, key=rank):
+        groups.setdefault((rank(key)[0], depths[key]), []).append(key)
+    return [groups[place] for place in sorted(groups)]
+
+
+def sort(bodies: Mapping[Key, Body]) -> list[Key]:
+    """The keys of all `stages`: what is referred to comes before what refers to it."""
+    return [key for stage in stages(bodies) for key in stage]
 
 
 def rank(key: Key) -> tuple[int, str, str, str]:
@@ -59,11 +68,11 @@ def rank(key: Key) -> tuple[int, str, str, str]:
     return RANK.get(key.kind, len(RANK)), key.namespace, key.name, key.kind
 
 
-def _needs(key: Key, bodies: Mapping[Key, Body]) -> Iterator[Key]:
+def _needs(key: Key, bodies: Mapping[Key, Body]) -> list[Key]:
     """What `key` refers to among `bodies`, in order. Kinds of a lower rank are there already."""
     own = RANK.get(key.kind, len(RANK))
     found = {other for other in references(bodies[key], key.namespace) if other in bodies}
-    return iter(sorted((other for other in found if RANK.get(other.kind, len(RANK)) == own), key=rank))
+    return sorted((other for other in found if RANK.get(other.kind, len(RANK)) == own), key=rank)
 
 
 def references(body: Mapping[str, Any], namespace: str) -> frozenset[Key]:

@@ -13,15 +13,17 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
 from syncd.argo import labels
-from syncd.argo.manifest import Body, Key
-from syncd.plan import compare, faults, normalise, order
+from syncd.argo.manifest import Body, Key, Path
+from syncd.base.clock import rfc3339
+from syncd.plan import compare, drift, faults, normalise, order, owners, sparing
 from syncd.plan.compare import Difference
-from syncd.plan.desired import Desired, Stamp, marks, short, stamp_of, stamped
+from syncd.plan.desired import Desired, Stamp, for_scheduler, marks, short, stamp_of, stamped
+from syncd.plan.drift import Drift
 
 
 class Verb(StrEnum):
@@ -45,6 +47,11 @@ class Change:
     reason: for people; body: to write, None where nothing is written; diff: from live to desired; for Keep it is what
     was changed by hand and stays; uid: of the live object that was judged, "" where there was none; code: of
     `plan.faults` for Refuse; path: `file:line` of the manifest, "" where there is none any more; digest: of the content.
+
+    drift: what became of the object although this content was applied, None = a commit asks for the change; of a Create that the
+    inventory held it: deleted by hand, or never made (a crash). expect: resource version that the body was made for, since it
+    holds values of the live object, "" = any; finalizers: of a Delete, what may keep the object for a while; waits: a Keep of an
+    object that is being deleted, to be looked at again.
     """
 
     verb: Verb
@@ -56,6 +63,10 @@ class Change:
     code: str = ""
     path: str = ""
     digest: str = ""
+    drift: Drift | None = None
+    expect: str = ""
+    finalizers: tuple[str, ...] = ()
+    waits: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """The shape of `syncd plan -o json` and the API."""
@@ -67,15 +78,22 @@ class Change:
             "reason": self.reason,
             "path": self.path,
             "code": self.code,
+            "by": self.drift.by if self.drift is not None else "",
+            "since": rfc3339(self.drift.since) if self.drift is not None and self.drift.since is not None else None,
             "diff": [difference.to_json() for difference in self.diff],
         }
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Changes in the order in which they are to be made: writes, then deletes, then what only the record sees."""
+    """Changes in the order in which they are to be made: writes, then deletes, then what only the record sees.
+
+    stages: of a write, which of the stages it belongs to: those of one stage do not refer to each other and may be made in any
+    order, or at once, when all of the stages before are done.
+    """
 
     changes: tuple[Change, ...] = ()
+    stages: Mapping[Key, int] = field(default_factory=dict)
 
     def of(self, *verbs: Verb) -> tuple[Change, ...]:
         """The changes with one of these verbs, in order."""
@@ -88,7 +106,7 @@ class Plan:
 
     def to_json(self, limit: int = 1000) -> dict[str, Any]:
         """counts of all, and the first `limit` changes that are more than an untouched Keep."""
-        telling = [c for c in self.changes if c.verb is not Verb.KEEP or c.diff]
+        telling = [c for c in self.changes if c.verb is not Verb.KEEP or c.diff or c.waits]
         return {
             "counts": self.counts(),
             "changes": [change.to_json() for change in telling[:limit]],
@@ -102,7 +120,8 @@ class Policy:
 
     source: its name; revision, commit: what the objects that change now are stamped with;
     kinds, namespaces: None = all (of kinds: all but Secret); retired: sources that are no longer configured, whose
-    objects may be taken over; no_deletes: why nothing is deleted now, "" = deletes are allowed.
+    objects may be taken over; no_deletes: why nothing is deleted now, "" = deletes are allowed;
+    ignore: kind → fields that are others' to write once the object is there; instance: `desired.for_scheduler`.
     """
 
     source: str
@@ -112,6 +131,8 @@ class Policy:
     namespaces: frozenset[str] | None = None
     retired: frozenset[str] = field(default=frozenset())
     no_deletes: str = ""
+    ignore: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
+    instance: str = ""
 
     def allows_kind(self, kind: str) -> bool:
         """A Secret is allowed only by name."""
@@ -133,7 +154,8 @@ def joined(changes: Iterable[Change]) -> Plan:
     """One plan of changes to different keys, put in order: how plans of subsets become the plan of all."""
     by_key = {change.key: change for change in changes}
     bodies = {key: change.body for key, change in by_key.items() if change.body is not None}
-    writes = [by_key[key] for key in order.sort(bodies)]
+    stages = order.stages(bodies)
+    writes = [by_key[key] for stage in stages for key in stage]
     deletes = sorted(
         (change for change in by_key.values() if change.verb is Verb.DELETE),
         key=lambda change: order.rank(change.key),
@@ -141,63 +163,132 @@ def joined(changes: Iterable[Change]) -> Plan:
     )
     done = {change.key for change in (*writes, *deletes)}
     rest = [by_key[key] for key in sorted(by_key.keys() - done)]
-    return Plan((*writes, *deletes, *rest))
+    return Plan((*writes, *deletes, *rest), {key: number for number, stage in enumerate(stages) for key in stage})
 
 
 def _wanted(wanted: Desired, body: Body | None, in_inventory: bool, policy: Policy) -> Change:
-    refused = judge_permission(wanted, policy) or (_judge_owner(wanted, body, policy) if body is not None else None)
+    refused = judge_permission(wanted, policy)
+    if refused is None and body is not None:
+        if is_going(body):
+            return _waiting(wanted, body)
+        refused = _judge_owner(wanted, body, policy)
     if refused is not None:
         return refused
-    fresh = Stamp(policy.source, policy.revision, short(policy.commit), wanted.path, wanted.digest)
+    wanted, instance = for_scheduler(wanted, policy.instance)
+    fresh = Stamp(policy.source, policy.revision, short(policy.commit), wanted.path, wanted.digest, instance)
     if body is None:
         reason = "missing: made again" if in_inventory else "new"
-        return Change(Verb.CREATE, wanted.key, reason, stamped(wanted, fresh), path=wanted.path, digest=wanted.digest)
-    return _compared(wanted, body, fresh)
+        lost = Drift() if in_inventory else None
+        made = stamped(wanted, fresh)
+        return Change(Verb.CREATE, wanted.key, reason, made, path=wanted.path, digest=wanted.digest, drift=lost)
+    return _compared(wanted, body, fresh, policy)
 
 
-def _compared(wanted: Desired, body: Body, fresh: Stamp) -> Change:
+def _compared(wanted: Desired, body: Body, fresh: Stamp, policy: Policy) -> Change:
     """Update or Keep of an object that is there and ours (or a retired source's, which the stamp tells)."""
     key = wanted.key
     present = stamp_of(body)
     hand = by_hand(body)
-    ignored = normalise.BY_HAND_FIELDS.get(key.kind, ()) if hand else ()
-    same_content = present is not None and present.digest == wanted.digest and present.source == fresh.source
-    if present is not None and same_content and _file(present.path) == wanted.file:
-        fresh = Stamp(present.source, present.revision, present.commit, present.path, present.digest)
-    equal = compare.same(wanted.body, body, ignored=ignored)
-    if equal and present == fresh:
-        if not ignored:
-            return Change(Verb.KEEP, key, "unchanged", uid=_uid(body), path=wanted.path, digest=wanted.digest)
-        drift = compare.differences(wanted.body, body)
-        reason = f"kept as it is: changed by hand{hand}" if drift else "unchanged"
-        return Change(Verb.KEEP, key, reason, diff=drift, uid=_uid(body), path=wanted.path, digest=wanted.digest)
-    diff = compare.differences(wanted.body, body, ignored=ignored)
-    reason = _reason(present, fresh, wanted, same_content, diff)
+    applied = present is not None and present.digest == wanted.digest and present.source == fresh.source
+    if present is not None and applied and _file(present.path) == wanted.file:
+        fresh = replace(present, instance=fresh.instance)
+    target = sparing.spared(wanted.body, body, policy.ignore.get(key.kind, ()))
+    carries = target is not wanted.body
+    held = sparing.spared(target, body, normalise.BY_HAND_FIELDS.get(key.kind, ())) if hand else target
+    if present == fresh and compare.same(held, body):
+        drifted = compare.differences(target, body) if hand else ()
+        reason = f"kept as it is: changed by hand{hand}" if drifted else "unchanged"
+        return Change(Verb.KEEP, key, reason, diff=drifted, uid=_uid(body), path=wanted.path, digest=wanted.digest)
+    paths = compare.paths(held, body)
+    diff = (*_scheduler(present, fresh, body), *compare.differences(held, body))
+    changed = [
+        path for path in paths if path != _INSTANCE_LABEL or present is None or present.instance == fresh.instance
+    ]
+    drifted_since = drift.of(body, held, changed) if applied and changed else None
+    marked = (_INSTANCE_LABEL,) if present is not None and present.instance != fresh.instance else ()
+    conflict = drift.conflict(body, held, (*paths, *marked)) if owners.is_managed(body) else ""
+    if conflict:
+        reason = f"{conflict}; git says otherwise"
+        refused = refuse(wanted, faults.DECLARED_BY_OTHERS, reason, _uid(body))
+        return replace(refused, diff=diff, drift=drifted_since)
     return Change(
-        Verb.UPDATE, key, reason, stamped(wanted, fresh), diff, _uid(body), path=wanted.path, digest=wanted.digest
+        Verb.UPDATE,
+        key,
+        str(drifted_since) if drifted_since is not None else _reason(present, fresh, wanted, applied, diff),
+        stamped(replace(wanted, body=held), fresh),
+        diff,
+        _uid(body),
+        path=wanted.path,
+        digest=wanted.digest,
+        drift=drifted_since,
+        expect=_version(body) if carries else "",
     )
+
+
+_INSTANCE_LABEL: Path = ("metadata", "labels", labels.INSTANCE_ID)
+
+
+def _scheduler(present: Stamp | None, fresh: Stamp, body: Body) -> tuple[Difference, ...]:
+    """The difference in who fires a cron, which no body wants: `stamped` adds it."""
+    was = present.instance if present is not None else None
+    if was == fresh.instance:
+        return ()
+    before, after = marks(body)[0].get(labels.INSTANCE_ID), labels.SYNCD_INSTANCE
+    if fresh.instance is not None and before != after:
+        return (compare.difference(labels.CRON_WORKFLOW, _INSTANCE_LABEL, before, after),)
+    if fresh.instance is None:
+        return (compare.difference(labels.CRON_WORKFLOW, _INSTANCE_LABEL, before, None),)
+    path: Path = ("metadata", "annotations", labels.CHILD_INSTANCE_ID)
+    return (compare.difference(labels.CRON_WORKFLOW, path, was, fresh.instance),)
 
 
 def _reason(
     present: Stamp | None,
     fresh: Stamp,
     wanted: Desired,
-    same_content: bool,
+    applied: bool,
     diff: tuple[Difference, ...],
 ) -> str:
+    """Why an object is written that did not drift. applied: this very content was."""
     if present is None or present.source != fresh.source:
         return f"taken over from source {present.source if present else ''}, which is no longer configured"
     if not present.digest:
         return "handed over to this source by its label"
-    if same_content and diff:
-        return "drifted: changed by hand"
-    if same_content and _file(present.path) != wanted.file:
+    if applied and _file(present.path) != wanted.file:
         return f"moved from {_file(present.path)}"
-    if same_content:
+    if applied and present.instance != fresh.instance:
+        return "fired by syncd from now on" if fresh.instance is not None else "no longer fired by syncd"
+    if applied:
         return "its marks were changed by hand"
     if any(not difference.path.startswith("metadata") for difference in diff):
         return "spec changed" if any(d.path.startswith("spec") for d in diff) else "content changed"
-    return "labels or annotations changed"
+    return "labels or annotations changed" if diff else "changed only where nothing is compared"
+
+
+def is_going(body: Mapping[str, Any]) -> bool:
+    """Whether a live object is being deleted, and stays only until its finalizers are done. It is never written again."""
+    metadata = body.get("metadata")
+    return isinstance(metadata, Mapping) and bool(metadata.get("deletionTimestamp"))
+
+
+def finalizers_of(body: Mapping[str, Any]) -> tuple[str, ...]:
+    """What a deleted object has to wait for."""
+    metadata = body.get("metadata")
+    found = metadata.get("finalizers") if isinstance(metadata, Mapping) else None
+    return tuple(str(one)[:_LONGEST_NAME] for one in found[:_FINALIZERS_TOLD]) if isinstance(found, list) else ()
+
+
+_LONGEST_NAME, _FINALIZERS_TOLD = 320, 10
+
+
+def _waiting(wanted: Desired, body: Body) -> Change:
+    reason = f"being deleted, made again once it is gone{_for(body)}"
+    return Change(Verb.KEEP, wanted.key, reason, uid=_uid(body), path=wanted.path, digest=wanted.digest, waits=True)
+
+
+def _for(body: Body) -> str:
+    finalizers = finalizers_of(body)
+    return f"; waits for finalizers: {', '.join(finalizers)}" if finalizers else ""
 
 
 def judge_permission(wanted: Desired, policy: Policy) -> Change | None:
@@ -234,13 +325,17 @@ def _unwanted(key: Key, body: Body | None, policy: Policy) -> Change:
     if owner != policy.source:
         return Change(Verb.FORGET, key, f"now owned by {f'source {owner}' if owner else 'nobody'}", uid=_uid(body))
     path = str(marks(body)[1].get(labels.PATH, ""))
+    if is_going(body):
+        return Change(Verb.KEEP, key, f"being deleted{_for(body)}", uid=_uid(body), path=path, waits=True)
     if marks(body)[1].get(labels.PRUNE) == "disabled":
         return Change(
             Verb.KEEP, key, "removed from the source; stays: syncd.io/prune is disabled", uid=_uid(body), path=path
         )
     if policy.no_deletes:
         return Change(Verb.KEEP, key, f"not deleted: {policy.no_deletes}", uid=_uid(body), path=path)
-    return Change(Verb.DELETE, key, "removed from the source", uid=_uid(body), path=path)
+    return Change(
+        Verb.DELETE, key, "removed from the source", uid=_uid(body), path=path, finalizers=finalizers_of(body)
+    )
 
 
 def owner_of(body: Mapping[str, Any]) -> str:
@@ -276,5 +371,13 @@ def _file(path: str) -> str:
 
 
 def _uid(body: Mapping[str, Any]) -> str:
+    return _set_by_server(body, "uid")
+
+
+def _version(body: Mapping[str, Any]) -> str:
+    return _set_by_server(body, "resourceVersion")
+
+
+def _set_by_server(body: Mapping[str, Any], name: str) -> str:
     metadata = body.get("metadata")
-    return str(metadata.get("uid") or "") if isinstance(metadata, Mapping) else ""
+    return str(metadata.get(name) or "") if isinstance(metadata, Mapping) else ""

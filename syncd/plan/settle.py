@@ -102,7 +102,7 @@ def offer_in(shard: Mapping[str, Any], key: Key) -> Body | None:
 def needs_intention(change: Change, owned: Collection[Key]) -> bool:
     """Whether a change adds to the inventory before it is made."""
     if change.verb in (Verb.CREATE, Verb.UPDATE, Verb.KEEP):
-        return change.key.kind not in RUNNABLE and change.key not in owned
+        return change.key.kind not in RUNNABLE and change.key not in owned and not change.waits
     return change.verb is Verb.RUN
 
 

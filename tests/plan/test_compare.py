@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from syncd.plan import compare, normalise
+from syncd.plan import compare
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-5, 5) | st.text(max_size=5),
@@ -96,9 +96,12 @@ def test_shown_text_is_capped_in_number_and_length():
     assert max(len(str(difference)) for difference in found) < compare.TEXT_LIMIT + 60
 
 
-def test_ignored_paths_are_not_compared():
-    ignored = normalise.BY_HAND_FIELDS["CronWorkflow"]
-    assert compare.same(template({}, "CronWorkflow"), template({"suspend": True}, "CronWorkflow"), ignored=ignored)
+def test_the_paths_are_those_of_the_differences_all_of_them():
+    wanted, live = template({f"f{n:03}": n for n in range(99)}), template({})
+    assert len(compare.paths(wanted, live)) == 99
+    assert compare.paths(template({"t": [{"name": "a", "n": 1}]}), template({"t": [{"name": "a"}]})) == (
+        ("spec", "t", 0, "n"),
+    )
 
 
 @given(JSON)

@@ -39,6 +39,20 @@ def test_what_is_referred_to_comes_first(graph):
         assert all(place[other] < place[name] for other in refers if other in place)
 
 
+@given(graphs)
+def test_within_a_stage_nothing_refers_to_anything(graph):
+    """Law: so the writes of a stage may be made at once; the stages in order are the order."""
+    acyclic = {name: {other for other in refers if other > name} for name, refers in graph.items()}
+    bodies = {Key("WorkflowTemplate", "ns", name): template(name, refers) for name, refers in acyclic.items()}
+    bodies[Key("CronWorkflow", "ns", "a")] = template("a", {"a"})
+    stages = order.stages(bodies)
+    for stage in stages:
+        assert len({key.kind for key in stage}) == 1
+        for key in stage:
+            assert not order.references(bodies[key], "ns") & set(stage)
+    assert [key for stage in stages for key in stage] == order.sort(bodies)
+
+
 def test_kinds_go_in_order_and_deletes_backwards():
     """ConfigMaps before templates before crons; deletes after all writes, the other way round."""
     created = planning.plan({key: wanted(key) for key in KEYS}, {}, frozenset(), POLICY)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from syncd.argo import labels
@@ -9,7 +11,7 @@ from syncd.argo.manifest import Key
 from syncd.plan import faults
 from syncd.plan import plan as planning
 from syncd.plan.plan import Policy, Verb
-from tests.plan.world import POLICY, SOURCE, by_hand, live, wanted
+from tests.plan.world import IGNORE, POLICY, SOURCE, by_hand, going, live, managed, wanted
 
 CRON = Key("CronWorkflow", "default", "nightly")
 BASE = Key("WorkflowTemplate", "default", "base")
@@ -81,6 +83,46 @@ def _key(body):
             "kept as it is: changed by hand by ada since 2026-01-01T00:00:00Z",
             id="suspended by hand",
         ),
+        pytest.param(
+            wanted(BASE),
+            managed(live(BASE, 1, said=0), "kubectl-edit", {"f:spec": {"f:templates": {}}}),
+            True,
+            Verb.UPDATE,
+            "drifted: changed by kubectl-edit since 2026-01-01T06:00:00Z",
+            id="somebody whom the server knows did",
+        ),
+        pytest.param(
+            wanted(BASE),
+            managed(live(BASE, 1, said=0), "syncd", {"f:spec": {"f:templates": {}}}, declares=True),
+            True,
+            Verb.UPDATE,
+            "drifted: changed by hand",
+            id="nobody whom the server knows did",
+        ),
+        pytest.param(
+            wanted(BASE),
+            going(live(BASE, 1)),
+            True,
+            Verb.KEEP,
+            "being deleted, made again once it is gone",
+            id="a wanted object goes",
+        ),
+        pytest.param(
+            None,
+            going(live(BASE), "a/b", "c/d"),
+            True,
+            Verb.KEEP,
+            "being deleted; waits for finalizers: a/b, c/d",
+            id="an unwanted object goes",
+        ),
+        pytest.param(
+            wanted(BASE),
+            going(live(BASE, source="other"), "a/b"),
+            False,
+            Verb.KEEP,
+            "being deleted, made again once it is gone; waits for finalizers: a/b",
+            id="an object of others in the way goes",
+        ),
     ],
 )
 def test_fate(want, there, owned, verb, reason):
@@ -114,6 +156,90 @@ def test_refusals_carry_their_code(want, there, policy, code):
     change = fate(want, there, policy=policy)
     assert (Verb.REFUSE, code, None) == (change.verb, change.code, change.body)
     assert code in faults.CODES
+
+
+DECLARED = managed(live(CRON, suspend=True, said=0), "argocd", {"f:spec": {"f:suspend": {}}}, declares=True)
+
+
+@pytest.mark.parametrize(
+    ("want", "there", "drifted"),
+    [
+        pytest.param(wanted(CRON), DECLARED, True, id="after it was applied"),
+        pytest.param(wanted(CRON, 1), DECLARED, False, id="of which a commit wants another part"),
+        pytest.param(wanted(CRON, suspend=False), DECLARED, False, id="which a commit wants otherwise"),
+    ],
+)
+def test_what_another_tool_declares_is_shown_and_not_fought(want, there, drifted):
+    change = fate(want, there)
+    assert (change.verb, change.code, change.body) == (Verb.REFUSE, faults.DECLARED_BY_OTHERS, None)
+    assert change.reason == "spec.suspend is declared by argocd since 2026-01-01T06:00:00Z; git says otherwise"
+    assert (change.drift is not None) == drifted
+    assert "spec.suspend" in [difference.path for difference in change.diff]
+
+
+def test_what_another_tool_declares_as_git_has_it_is_nothing():
+    there = managed(live(CRON), "argocd", {"f:spec": {}}, declares=True)
+    assert fate(wanted(CRON), there).verb is Verb.KEEP
+
+
+def test_an_ignored_field_is_no_conflict_and_is_written_as_it_is():
+    policy = replace(POLICY, ignore=IGNORE)
+    assert fate(wanted(CRON), DECLARED, policy=policy).verb is Verb.KEEP
+    change = fate(wanted(CRON, 1), DECLARED, policy=policy)
+    assert (change.verb, change.body["spec"]["suspend"]) == (Verb.UPDATE, True)
+    assert change.expect == "7"
+    made = fate(wanted(CRON, suspend=False), None, policy=policy)
+    assert (made.body["spec"]["suspend"], made.expect) == (False, "")
+
+
+def test_drift_names_its_fields():
+    there = managed(live(BASE, 1, said=0), "kubectl-edit", {"f:spec": {"f:templates": {}}})
+    change = fate(wanted(BASE), there)
+    assert change.drift.fields == ("spec.templates[0].n",)
+    assert (change.to_json()["by"], change.to_json()["since"]) == ("kubectl-edit", "2026-01-01T06:00:00Z")
+    assert fate(wanted(BASE, 1), live(BASE)).drift is None
+
+
+def test_a_delete_says_what_may_hold_it_up():
+    there = live(BASE)
+    there["metadata"]["finalizers"] = ["a/b"]
+    assert fate(None, there).finalizers == ("a/b",)
+
+
+SYNCD = replace(POLICY, instance=labels.SYNCD_INSTANCE)
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        pytest.param(None, "", id="none"),
+        pytest.param("blue", "blue", id="one"),
+        pytest.param("syncd", "", id="ours, pasted from a cluster"),
+    ],
+)
+def test_a_cron_that_syncd_fires_hides_from_argo_and_remembers_the_instance_id_of_git(given, kept):
+    change = fate(wanted(CRON, instance=given), None, owned=False, policy=SYNCD)
+    assert change.body["metadata"]["labels"][labels.INSTANCE_ID] == "syncd"
+    assert change.body["metadata"]["annotations"][labels.CHILD_INSTANCE_ID] == kept
+    assert change.digest == wanted(CRON, instance=given).digest
+    assert fate(wanted(CRON, instance=given), change.body, policy=SYNCD).verb is Verb.KEEP
+
+
+def test_a_change_of_the_scheduler_is_no_drift():
+    syncd = fate(wanted(CRON), live(CRON), policy=SYNCD)
+    assert (syncd.verb, syncd.reason, syncd.drift) == (Verb.UPDATE, "fired by syncd from now on", None)
+    assert [str(one) for one in syncd.diff] == [f'+ metadata.labels.{labels.INSTANCE_ID}: "syncd"']
+    argo = fate(wanted(CRON), syncd.body)
+    assert (argo.verb, argo.reason, argo.drift) == (Verb.UPDATE, "no longer fired by syncd", None)
+    assert labels.INSTANCE_ID not in argo.body["metadata"]["labels"]
+    assert argo.body["metadata"]["annotations"][labels.REVISION] == "main@sha1:" + "a" * 40
+
+
+def test_other_kinds_bear_no_mark_of_a_scheduler():
+    for key in (BASE, Key("CronJob", "default", "nightly")):
+        change = fate(wanted(key, instance="blue"), None, owned=False, policy=SYNCD)
+        assert change.body["metadata"]["labels"][labels.INSTANCE_ID] == "blue"
+        assert labels.CHILD_INSTANCE_ID not in change.body["metadata"]["annotations"]
 
 
 def test_an_unchanged_object_keeps_the_revision_that_changed_it_last():

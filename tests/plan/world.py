@@ -12,7 +12,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from syncd.argo import labels
-from syncd.argo.manifest import Body, Key, Manifest, Origin
+from syncd.argo.manifest import Body, Key, Manifest, Origin, Path
 from syncd.plan import desired as wanting
 from syncd.plan.desired import Desired, Stamp
 from syncd.plan.plan import Plan, Policy, Verb
@@ -30,9 +30,13 @@ KEYS = (
 )
 
 
-def body(key: Key, content: int = 0, *, suspend: bool | None = None, prune: bool = True) -> Body:
-    """What a file says of `key`; content: one of several versions of it."""
+def body(
+    key: Key, content: int = 0, *, suspend: bool | None = None, prune: bool = True, instance: str | None = None
+) -> Body:
+    """What a file says of `key`; content: one of several versions of it; instance: the id of a workflow-controller."""
     metadata: dict[str, Any] = {"name": key.name}
+    if instance is not None:
+        metadata["labels"] = {labels.INSTANCE_ID: instance}
     if key.namespace:
         metadata["namespace"] = key.namespace
     if not prune:
@@ -76,6 +80,31 @@ def by_hand(object_: Body, who: str = "ada") -> Body:
     return {**object_, "metadata": metadata, "spec": {**object_["spec"], "suspend": True}}
 
 
+def going(object_: Body, *finalizers: str) -> Body:
+    """The same, being deleted."""
+    held = {"finalizers": list(finalizers)} if finalizers else {}
+    return {**object_, "metadata": {**object_["metadata"], "deletionTimestamp": "2026-01-01T00:00:00Z", **held}}
+
+
+def managed(object_: Body, manager: str, fields: Mapping[str, Any], *, declares: bool = False) -> Body:
+    """The same, with fields that a manager set: `managedFields`, as an API server keeps them."""
+    entry = {
+        "manager": manager,
+        "operation": "Apply" if declares else "Update",
+        "time": "2026-01-01T06:00:00Z",
+        "fieldsV1": fields,
+    }
+    known = object_["metadata"].get("managedFields") or []
+    return {**object_, "metadata": {**object_["metadata"], "managedFields": [*known, entry]}}
+
+
+IGNORE: Mapping[str, tuple[Path, ...]] = {
+    "CronWorkflow": (("spec", "suspend"), ("metadata", "labels", "team")),
+    "WorkflowTemplate": (("spec", "templates", 0, "n"),),
+    "ConfigMap": (("data", "content"),),
+}
+
+
 def apply(plan: Plan, there: Mapping[Key, Body], owned: frozenset[Key]) -> tuple[dict[Key, Body], frozenset[Key]]:
     """The world after the plan: what a store and `settle` make of it."""
     after, kept = dict(there), set(owned)
@@ -84,7 +113,9 @@ def apply(plan: Plan, there: Mapping[Key, Body], owned: frozenset[Key]) -> tuple
             assert change.body is not None
             before = after.get(change.key)
             made = {**change.body, "status": {}}
-            made["metadata"] = {**made["metadata"], "uid": (before or {}).get("metadata", {}).get("uid", "fresh")}
+            there_before = (before or {}).get("metadata", {})
+            kept_by_server = {name: there_before[name] for name in ("managedFields",) if name in there_before}
+            made["metadata"] = {**made["metadata"], **kept_by_server, "uid": there_before.get("uid", "fresh")}
             hand = ((before or {}).get("metadata", {}).get("annotations") or {}).get(labels.BY_HAND)
             if before is not None and hand:
                 made["metadata"]["annotations"] = {**made["metadata"]["annotations"], labels.BY_HAND: hand}
@@ -106,7 +137,15 @@ def _live(draw: st.DrawFn, key: Key) -> Body:
     made = live(key, content, source=source, said=said, prune=draw(st.booleans()))
     if key.kind == "CronWorkflow" and draw(st.booleans()):
         made = by_hand(made)
-    return made
+    if key.kind == "CronWorkflow" and draw(st.booleans()):
+        metadata = made["metadata"]
+        marks = {**(metadata.get("labels") or {}), labels.INSTANCE_ID: draw(st.sampled_from(["syncd", "argo"]))}
+        notes = {**(metadata.get("annotations") or {}), labels.CHILD_INSTANCE_ID: draw(st.sampled_from(["", "argo"]))}
+        made = {**made, "metadata": {**metadata, "labels": marks, "annotations": notes}}
+    if draw(st.integers(0, 3)) == 0:
+        fields = draw(st.sampled_from([{"f:spec": {}}, {"f:data": {}}, {"f:spec": {"f:suspend": {}}}]))
+        made = managed(made, draw(st.sampled_from(["syncd", "argocd"])), fields, declares=draw(st.booleans()))
+    return going(made, *draw(st.sampled_from([(), ("a/b",)]))) if draw(st.integers(0, 5)) == 0 else made
 
 
 @st.composite
@@ -115,7 +154,11 @@ def worlds(draw: st.DrawFn) -> tuple[dict[Key, Desired], dict[Key, Body], frozen
     there = {key: draw(_live(key)) for key in KEYS if draw(st.booleans())}
     want = {
         key: wanted(
-            key, draw(st.integers(0, 2)), file=draw(st.sampled_from(["a.yaml", "b.yaml"])), prune=draw(st.booleans())
+            key,
+            draw(st.integers(0, 2)),
+            file=draw(st.sampled_from(["a.yaml", "b.yaml"])),
+            prune=draw(st.booleans()),
+            instance=draw(st.sampled_from([None, None, "argo"])),
         )
         for key in KEYS
         if draw(st.booleans())
@@ -129,5 +172,7 @@ def worlds(draw: st.DrawFn) -> tuple[dict[Key, Desired], dict[Key, Body], frozen
         namespaces=draw(st.sampled_from([None, frozenset({"default"})])),
         retired=draw(st.sampled_from([frozenset[str](), frozenset({"retired"})])),
         no_deletes=draw(st.sampled_from(["", "a file cannot be read"])),
+        ignore=draw(st.sampled_from([{}, IGNORE])),
+        instance=draw(st.sampled_from(["", labels.SYNCD_INSTANCE])),
     )
     return want, there, owned, policy
