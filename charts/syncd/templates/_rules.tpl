@@ -9,29 +9,29 @@ holds against this file. No wildcards: a verb or resource that is not here is no
 - apiGroups: [coordination.k8s.io]
   resources: [leases]
   verbs: [create]
-# Lease: hold, renew and take over the one of this release
+# Lease: hold, renew and take over the one of this release; hear at once when it is given up
 - apiGroups: [coordination.k8s.io]
   resources: [leases]
   resourceNames: [{{ include "syncd.leaseName" . | quote }}]
-  verbs: [get, update, patch]
-# Ledger and inventory: kept in ConfigMaps syncd-…, of which shards come and go
+  verbs: [get, watch, update]
+# Ledger and inventory: kept in ConfigMaps of this namespace, of which shards come and go
 - apiGroups: [""]
   resources: [configmaps]
-  verbs: [get, list, watch, create, patch, update, delete]
+  verbs: [get, list, create, patch, delete]
 # Status of the sources: an object for each, made and removed with its source
 - apiGroups: [syncd.io]
   resources: [sources]
-  verbs: [get, list, watch, create, patch, update, delete]
+  verbs: [list, create, patch, delete]
 # Status of the sources: revision, conditions and counts
 - apiGroups: [syncd.io]
   resources: [sources/status]
-  verbs: [get, patch, update]
+  verbs: [patch]
 {{ include "syncd.rules.events" . }}
 {{- end -}}
 
 {{- define "syncd.rules.events" -}}
 # Events: what happened, on the object that it happened to; repeated ones are counted up
-- apiGroups: ["", events.k8s.io]
+- apiGroups: [""]
   resources: [events]
   verbs: [create, patch]
 {{- end -}}
@@ -56,10 +56,6 @@ holds against this file. No wildcards: a verb or resource that is not here is no
   resources: [clusterworkflowtemplates]
   verbs: [get, list, watch, create, patch, delete]
 {{- end }}
-# Namespaces: tell one that is missing from one that is forbidden
-- apiGroups: [""]
-  resources: [namespaces]
-  verbs: [get]
 {{- if .Values.rbac.cronJobs }}
 # CronJobs: apply what git says, notice drift, prune
 - apiGroups: [batch]
