@@ -1,13 +1,35 @@
 """Where everything is constructed, and nowhere else.
 
-`serve(config)` is the daemon, until a signal; `offline(state)` is the same application on a private socket while no daemon
-runs. `real` holds the real clock and randomness, `parts` makes the rooms, `daemon` starts and drains them.
+`serve(config)` is the daemon, until a signal: embedded (`parts`, `daemon`), or one replica of a cluster's (`cluster`, `replica`), as
+the configuration's mode says. `offline(state)` is the embedded application on a private socket while no daemon runs. `real` holds
+the real clock and randomness, `common` and `faces` what both modes share.
 """
 
 from __future__ import annotations
 
-from syncd.app.daemon import serve
-from syncd.app.offline import offline
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+from syncd.app.common import Reread
 from syncd.app.real import state_directory
+from syncd.config.model import Config, Mode
 
 __all__ = ["offline", "serve", "state_directory"]
+
+
+def serve(config: Config, *, words: bool, reread: Reread | None = None, config_file: Path | None = None) -> int:
+    """Run until SIGTERM or SIGINT; answers the exit code. words: speak to a person on stdout, else log."""
+    if config.mode is Mode.KUBERNETES:
+        from syncd.app import replica  # neither mode pays for the other's libraries
+
+        return replica.serve(config, reread=reread, config_file=config_file)
+    from syncd.app import daemon
+
+    return daemon.serve(config, words=words, reread=reread, config_file=config_file)
+
+
+def offline(state: Path, *, act: bool, config: Config | None = None) -> AbstractContextManager[tuple[Path, str]]:
+    """As `alone.offline`."""
+    from syncd.app import alone
+
+    return alone.offline(state, act=act, config=config)

@@ -18,9 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from syncd import __version__
+from syncd.app.faces import Lints, SourceBoard
 from syncd.app.real import SystemClock, SystemRandom
 from syncd.argo import crons, labels
-from syncd.argo.manifest import Body, Key, Manifest, Origin, key_of
+from syncd.argo.manifest import Body, Key
 from syncd.artifacts.store import Artifacts
 from syncd.base.errors import ConfigError, Conflict, NotFound, SyncdError, Unreachable, Unsupported
 from syncd.base.problems import Problem
@@ -38,13 +39,9 @@ from syncd.loops.fire import FireLoop
 from syncd.loops.run import RunLoop
 from syncd.loops.runner import Runner
 from syncd.loops.submit import Submitter
-from syncd.loops.sync import SyncLoop
 from syncd.observe.bus import Bus
 from syncd.observe.metrics import Metrics
 from syncd.server.api import Download, Services, Version
-from syncd.validate import lint
-from syncd.validate.catalog import Catalog, View
-from syncd.validate.profile import Profile
 
 log = logging.getLogger(__name__)
 
@@ -281,36 +278,6 @@ def _drop_old(folder: Path, before: datetime) -> None:
                 shutil.rmtree(entry.path, ignore_errors=True)
 
 
-class Lints:
-    """Judges one object in the light of what is in force."""
-
-    def __init__(self, store: EmbeddedStore, config: Config) -> None:
-        self._store = store
-        self._config = config
-
-    async def lint(self, body: Body, submission: bool) -> Sequence[Problem]:
-        """submission: arguments must have their values."""
-        manifest = Manifest(key_of(body), body, Origin("(submitted)"))
-        profile = Profile(
-            lint=not submission,
-            workflow_defaults=dict(self._config.workflow_defaults) or None,
-        )
-        live: dict[Key, Body] = {}
-        asked: set[Key] = set()
-        while True:
-            view = View(Catalog([manifest], live))
-            problems = sorted(lint.lint_one(manifest, view, profile))
-            wanted = {key for key in view.looked_up if key.name != "*"} - asked
-            if not wanted:
-                return problems
-            asked |= wanted
-            for key in wanted:
-                try:
-                    live[key] = await self._store.get(key)
-                except NotFound:
-                    continue
-
-
 class Crons:
     """Implements `server.api.Crons` over the fire loop; without one running, over the store alone."""
 
@@ -332,7 +299,7 @@ class Crons:
             return await self._fire.explain(key, slot, limit)
         return await explain_from(self._parts.store, self._parts.clock.now(), key, slot, limit)
 
-    def next_fire(self, key: Key) -> datetime | None:
+    def next_fire(self, key: Key, body: Body) -> datetime | None:
         try:
             return self._fire.next_fire(key)
         except NotFound:
@@ -349,45 +316,6 @@ async def explain_from(
     told = explain.explain(cron, rows, now, slot).to_json()
     told["rows"] = told["rows"][: max(limit, 0)]
     return dict(told)
-
-
-class SourceBoard:
-    """Implements `server.api.Sources` over the sync loops, which come and go with the configuration."""
-
-    def __init__(self) -> None:
-        self.loops: dict[str, SyncLoop] = {}
-
-    def _loop(self, name: str) -> SyncLoop:
-        found = self.loops.get(name)
-        if found is None:
-            raise NotFound(f"no source is called {name!r}; known: {', '.join(self.loops) or 'none'}")
-        return found
-
-    def names(self) -> list[str]:
-        return list(self.loops)
-
-    def status(self, name: str) -> dict[str, Any]:
-        return self._loop(name).status()
-
-    def problems(self, name: str) -> Sequence[Problem]:
-        return self._loop(name).problems()
-
-    async def plan(self, name: str) -> dict[str, Any]:
-        return await self._loop(name).plan_preview()
-
-    async def sync(self, name: str, wait: bool) -> dict[str, Any]:
-        return await self._loop(name).request_sync(wait)
-
-    async def approve(self, name: str, revision: str, by: str) -> dict[str, Any]:
-        return await self._loop(name).approve(revision, by)
-
-    def ignored(self, name: str) -> Sequence[tuple[str, str]]:
-        return self._loop(name).ignored()
-
-    def revision_of(self, source: str) -> str:
-        """The revision in force of a source; "" for one that is not known."""
-        loop = self.loops.get(source)
-        return str(loop.status().get("applied") or "") if loop is not None else ""
 
 
 class Bytes:

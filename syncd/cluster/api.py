@@ -265,6 +265,12 @@ class Board(Protocol):
     async def shown(self) -> Mapping[str, Body]:
         """Every source that is shown, by name: its object."""
 
+    async def ask(self, source: str, annotations: Mapping[str, str]) -> None:
+        """Ask whoever leads for something, by annotations on what is shown of the source. NotFound where nothing is."""
+
+    def asked(self) -> AsyncIterator[tuple[str, Body]]:
+        """What is shown of each source, now and each time that it changes: (name, object), for ever. Raises as a watch."""
+
     async def tell(self, notices: Sequence[Notice]) -> None:
         """Note it on the objects."""
 

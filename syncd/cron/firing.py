@@ -37,18 +37,19 @@ def child_name(cron_name: str, slot: datetime) -> str:
     return f"{cron_name}-{int(slot.timestamp())}"
 
 
-def child(cron: CronWorkflow, slot: datetime, revision: str = "") -> Body:
+def child(cron: CronWorkflow, slot: datetime, revision: str = "", instance: str = "") -> Body:
     """The Workflow to create for `slot`.
 
+    instance: id of the workflow-controller that shall run it where the cron names none, "" = the one without an id;
     revision: of the source in force, `main@sha1:<sha>`; "" = as annotated on the cron itself (decision 14).
     Raises Invalid where a CronJob's Job cannot be run as a workflow.
     """
-    return _workflow(cron, {"name": child_name(cron.key.name, slot)}, slot, revision)
+    return _workflow(cron, {"name": child_name(cron.key.name, slot)}, slot, revision, instance)
 
 
-def manual(cron: CronWorkflow, name: str, now: datetime, revision: str = "") -> Body:
+def manual(cron: CronWorkflow, name: str, now: datetime, revision: str = "", instance: str = "") -> Body:
     """The Workflow of `cron trigger`: scheduled now. name: `<cron>-` and a random suffix, as Argo's generateName makes."""
-    return _workflow(cron, {"name": name, "generateName": f"{cron.key.name}-"}, now, revision)
+    return _workflow(cron, {"name": name, "generateName": f"{cron.key.name}-"}, now, revision, instance)
 
 
 def owned_by(body: Mapping[str, Any], cron: CronWorkflow) -> bool:
@@ -57,7 +58,7 @@ def owned_by(body: Mapping[str, Any], cron: CronWorkflow) -> bool:
     return any(isinstance(r, dict) and r.get("uid") == cron.uid for r in references)
 
 
-def _workflow(cron: CronWorkflow, names: Body, slot: datetime, revision: str) -> Body:
+def _workflow(cron: CronWorkflow, names: Body, slot: datetime, revision: str, instance: str) -> Body:
     body: Body = {"apiVersion": labels.ARGO_API, "kind": labels.WORKFLOW, "spec": cron.workflow_spec}
     tags: dict[str, str] = {}
     notes: dict[str, str] = {}
@@ -70,9 +71,11 @@ def _workflow(cron: CronWorkflow, names: Body, slot: datetime, revision: str) ->
         notes.update(own.get("annotations") or {})
         tags[labels.CRON_JOB_NAME] = _label_value(cron.key.name)
     tags.update({key: cron.labels[key] for key in (*_CREATOR, *_COPIED_LABELS) if key in cron.labels})
-    instance = cron.labels.get(labels.INSTANCE_ID)
-    if instance is not None and instance != "syncd":  # decision 2: that one only keeps Argo's scheduler away
-        tags[labels.INSTANCE_ID] = instance
+    own = cron.labels.get(labels.INSTANCE_ID)
+    if own is not None and own != labels.SYNCD_INSTANCE:
+        tags[labels.INSTANCE_ID] = own
+    elif instance := cron.annotations.get(labels.CHILD_INSTANCE_ID) or instance:
+        tags[labels.INSTANCE_ID] = instance  # decision 2: syncd's only keeps Argo's scheduler away
     tags[labels.LABEL_CRON_WORKFLOW] = cron.key.name
     notes[labels.SCHEDULED_TIME] = rfc3339(slot)
     notes.update({key: cron.annotations[key] for key in _COPIED_ANNOTATIONS if key in cron.annotations})

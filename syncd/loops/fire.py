@@ -12,7 +12,6 @@ waits. Nothing here decides: `due` says what happens to a slot, `children` what 
 from __future__ import annotations
 
 import asyncio
-import json
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
@@ -25,13 +24,14 @@ from syncd.argo.crons import CronWorkflow
 from syncd.argo.manifest import Body, Key
 from syncd.argo.selectors import Requirement, Selector
 from syncd.base import backoff
-from syncd.base.clock import Clock, Random, rfc3339
+from syncd.base.clock import Clock, Random
 from syncd.base.errors import Conflict, NotFound, SyncdError, Unreachable
-from syncd.cluster.api import Changed, Page, Verb, Write
+from syncd.cluster.api import Changed, Page
 from syncd.cron import children, due, expectation, explain
 from syncd.cron.due import Decision
 from syncd.cron.ledger import Outcome, Reason, Row
-from syncd.loops.crontab import Armed, Crontab, successor_of, version_of
+from syncd.loops import byhand
+from syncd.loops.crontab import Armed, Crontab, successor_of
 from syncd.loops.expecting import Expecting
 from syncd.loops.launch import RETRY_SECONDS, Launch, Store
 from syncd.loops.standing import Standing, Terminate, stopped
@@ -45,7 +45,8 @@ _BEFORE_MANUAL: Final = 50  # rows to look through for the newest one that is a 
 class FireLoop:
     """See the module. policy: grace, catch-up cap; kinds: those to fire; accepts: False = another scheduler fires it;
     held: why new starts are held back now, "" = they are not; revision_of: the revision in force of a source, by name;
-    terminate: ends a run that is replaced, None = by spec.shutdown; finish_within: after its slot, where a cron says nothing."""
+    terminate: ends a run that is replaced, None = by spec.shutdown; finish_within: after its slot, where a cron says nothing;
+    instance: id of the workflow-controller that runs the children."""
 
     def __init__(
         self,
@@ -61,6 +62,7 @@ class FireLoop:
         revision_of: Callable[[str], str] = lambda _: "",
         terminate: Terminate | None = None,
         finish_within: timedelta = expectation.DEFAULT,
+        instance: str = "",
     ) -> None:
         self._store = store
         self._clock = clock
@@ -70,7 +72,7 @@ class FireLoop:
         self._kinds = tuple(kinds)
         self._held = held
         self._tab = Crontab(self._kinds, accepts)
-        self._launch = Launch(store, random, publish, self._tab, policy, held, revision_of, clock.now)
+        self._launch = Launch(store, random, publish, self._tab, policy, held, revision_of, clock.now, instance)
         self._standing = Standing(store, self._tab, terminate)
         self._expecting = Expecting(publish, clock.now, finish_within)
         self._changes: deque[Changed] = deque()
@@ -226,11 +228,11 @@ class FireLoop:
 
     async def suspend(self, key: Key, *, by: str) -> Body:
         """Suspend a cron by hand: survives a sync, until `resume`. Repeating it changes nothing."""
-        return await self._by_hand(key, True, by)
+        return await byhand.suspend(self._store, key, True, by=by, now=self._clock.now())
 
     async def resume(self, key: Key, *, by: str) -> Body:
         """End a suspension, a person's or git's (the latter is a change by hand as well). Repeating changes nothing."""
-        return await self._by_hand(key, False, by)
+        return await byhand.suspend(self._store, key, False, by=by, now=self._clock.now())
 
     async def explain(self, key: Key, slot: datetime | None = None, limit: int = 20) -> dict[str, Any]:
         """Why it did or did not run: `cron.explain` as JSON. limit: how many rows to tell. Raises NotFound."""
@@ -246,21 +248,6 @@ class FireLoop:
         if armed is None:
             raise NotFound(f"{key} not found")
         return armed
-
-    async def _by_hand(self, key: Key, suspended: bool, by: str) -> Body:
-        body = await self._store.get(key)
-        if ((body.get("spec") or {}).get("suspend") is True) is suspended:
-            return body
-        note: str | None = None
-        if labels.BY_HAND not in ((body.get("metadata") or {}).get("annotations") or {}):
-            since = rfc3339(self._clock.now())
-            note = json.dumps({"field": "spec.suspend", "who": by or "somebody", "since": since})
-        # a second change by hand leads back to what git says, so the note goes
-        patch = {"metadata": {"annotations": {labels.BY_HAND: note}}, "spec": {"suspend": suspended}}
-        (written,) = await self._store.write([Write(Verb.PATCH, key, patch, expect=version_of(body))])
-        if written.error is not None:
-            raise written.error
-        return written.body or {}
 
     # ---- one pass
 

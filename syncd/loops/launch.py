@@ -46,7 +46,7 @@ class _Attempt:
 
 
 class Launch:
-    """The children on their way. held, revision_of: as `fire.FireLoop` has them."""
+    """The children on their way. held, revision_of, instance: as `fire.FireLoop` has them."""
 
     def __init__(
         self,
@@ -58,9 +58,11 @@ class Launch:
         held: Callable[[], str],
         revision_of: Callable[[str], str],
         now: Callable[[], datetime],
+        instance: str = "",
     ) -> None:
         self._store = store
         self._now = now
+        self._instance = instance
         self._random = random
         self._publish = publish
         self._tab = tab
@@ -147,8 +149,8 @@ class Launch:
     def _body(self, attempt: _Attempt) -> Body:
         cron, row = attempt.armed.cron, attempt.fire.row
         if row.reason is Reason.MANUAL:
-            return firing.manual(cron, row.run, row.slot, self.revision(cron))
-        return firing.child(cron, row.slot, self.revision(cron))
+            return firing.manual(cron, row.run, row.slot, self.revision(cron), self._instance)
+        return firing.child(cron, row.slot, self.revision(cron), self._instance)
 
     async def _created(self, attempt: _Attempt, written: Written, now: datetime) -> Row | None:
         """The closed row of an attempt, None = it is to be tried again. AlreadyExists is ours, or somebody else's."""

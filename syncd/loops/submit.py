@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol
 
 from syncd.argo import jobs, labels, template
 from syncd.argo.manifest import Body, Key, key_of
@@ -20,8 +20,6 @@ from syncd.base.problems import Problem, has_errors
 from syncd.cluster.api import Store, Verb, Write
 from syncd.engine import operations
 from syncd.loops import inventory
-from syncd.loops.collect import CollectLoop
-from syncd.loops.run import RunLoop
 
 _TRIES = 5
 _LONGEST_PREFIX = 58  # Kubernetes cuts a generateName so that the name has at most 63 characters
@@ -58,14 +56,27 @@ _SPEC_AFTER: dict[str, Body] = {
 """What Argo keeps in the spec of an operation, for clients to see; None removes a field."""
 
 
+class Running(Protocol):
+    """What is asked of whoever runs workflows: `loops.run`, `loops.remote`."""
+
+    async def operate(self, key: Key, verb: str, arguments: Mapping[str, Any], *, by: str) -> object:
+        """Raises NotFound, Conflict where the phase forbids it, Unsupported."""
+
+
+class Remaining(Protocol):
+    """Who removes what a run leaves behind outside the store: `loops.collect`, `loops.remote`."""
+
+    async def remove_remains(self, key: Key, uid: str) -> None: ...
+
+
 class Submitter:
     """Implements `server.api.Runs`."""
 
     def __init__(
         self,
         store: Store,
-        runs: RunLoop,
-        collect: CollectLoop,
+        runs: Running,
+        remains: Remaining,
         clock: Clock,
         random: Random,
         lint: Lint,
@@ -73,7 +84,7 @@ class Submitter:
     ) -> None:
         self._store = store
         self._runs = runs
-        self._collect = collect
+        self._remains = remains
         self._clock = clock
         self._random = random
         self._lint = lint
@@ -244,7 +255,7 @@ class Submitter:
         written = (await self._store.write([Write(Verb.DELETE, key, uid=uid)]))[0]
         if written.error is not None:
             raise written.error
-        await self._collect.remove_remains(key, uid)
+        await self._remains.remove_remains(key, uid)
 
 
 def _workflow(metadata: Body, spec: Body) -> Body:

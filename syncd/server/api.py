@@ -64,12 +64,15 @@ class Crons(Protocol):
     async def explain(self, key: Key, slot: datetime | None, limit: int) -> dict[str, Any]:
         """Why it did or did not run. slot: None = in general; limit: how many rows of the ledger to tell."""
 
-    def next_fire(self, key: Key) -> datetime | None:
-        """When it fires next, aware UTC. None: never, or not known here (no daemon runs)."""
+    def next_fire(self, key: Key, body: Body) -> datetime | None:
+        """When it fires next, aware UTC. None: never, or not known here (no daemon runs). body: the live object."""
 
 
 class Sources(Protocol):
     """What can be asked of sources. Implemented over `loops.sync`. An unknown name raises NotFound."""
+
+    async def refresh(self) -> None:
+        """Called before a question: what is known from elsewhere (another replica syncs) is read again."""
 
     def names(self) -> list[str]:
         """All configured sources, in the order of the configuration."""

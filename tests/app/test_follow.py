@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from syncd.app import daemon
+from syncd.app import common
 
 
 def replaced(path: Path, text: str) -> Callable[[], object]:
@@ -54,6 +54,6 @@ async def test_it_is_read_again_when_it_says_something_else(tmp_path, monkeypatc
             seen.append(wanted.is_set())
             wanted.clear()
 
-    monkeypatch.setattr(daemon, "_moments", moments)
-    await daemon._follow(path, daemon._content(path), wanted)
+    monkeypatch.setattr(common, "_moments", moments)
+    await common.follow(path, common.content(path), wanted)
     assert seen == asked

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from syncd.app import daemon as app_daemon
+from syncd.app import common
 from syncd.base.errors import ConfigError
 from syncd.config import load
 from syncd.config.model import Config
@@ -43,7 +43,7 @@ def read(file: Path) -> Config:
 async def test_only_a_change_of_content_is_a_change(folder: Path) -> None:
     """The daemon's own log may lie beside its configuration."""
     file, asked = folder / "etc" / "syncd.yaml", asyncio.Event()
-    following = asyncio.create_task(app_daemon._follow(file, app_daemon._content(file), asked))
+    following = asyncio.create_task(common.follow(file, common.content(file), asked))
     seen = 0
     try:
         for number in range(20):
@@ -60,9 +60,9 @@ async def test_only_a_change_of_content_is_a_change(folder: Path) -> None:
 
 
 async def test_a_directory_that_is_replaced_is_followed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(app_daemon, "_LOOK_MS", 50)
+    monkeypatch.setattr(common, "_LOOK_MS", 50)
     file, asked = folder / "etc" / "syncd.yaml", asyncio.Event()
-    following = asyncio.create_task(app_daemon._follow(file, app_daemon._content(file), asked))
+    following = asyncio.create_task(common.follow(file, common.content(file), asked))
     try:
         shutil.rmtree(folder / "etc")
         await until(asked.is_set, "that it is gone")
@@ -81,7 +81,7 @@ async def test_a_wrong_configuration_changes_nothing_and_a_right_one_everything(
     file = folder / "etc" / "syncd.yaml"
     config, asked = read(file), asyncio.Event()
     async with standing(folder / "state", *config.sources, reread=lambda: read(file)) as daemon:
-        reloading = asyncio.create_task(app_daemon._reload(daemon, asked))
+        reloading = asyncio.create_task(common.reload_when(daemon.reload, asked))
         try:
             await status(daemon, "a", "applied", result="applied")
             loops = dict(daemon.parts.sources.loops)

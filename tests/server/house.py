@@ -80,7 +80,7 @@ class FakeCrons:
     async def explain(self, key: Key, slot: datetime | None, limit: int) -> dict[str, Any]:
         return {"cron": str(key), "slot": slot, "limit": limit}
 
-    def next_fire(self, key: Key) -> datetime | None:
+    def next_fire(self, key: Key, body: Body) -> datetime | None:
         return self.next.get(key)
 
 
@@ -88,6 +88,9 @@ class FakeCrons:
 class FakeSources:
     known: dict[str, list[Problem]] = field(default_factory=dict)
     asked: list[tuple[Any, ...]] = field(default_factory=list)
+
+    async def refresh(self) -> None:
+        return None
 
     def names(self) -> list[str]:
         return list(self.known)

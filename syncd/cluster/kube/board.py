@@ -9,8 +9,10 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Final
+
+import orjson
 
 from syncd.argo import labels
 from syncd.argo.manifest import Body, Key
@@ -18,7 +20,7 @@ from syncd.base.clock import Clock, rfc3339, rfc3339_micro
 from syncd.base.errors import NotFound, SyncdError, Unsupported
 from syncd.cluster.api import Notice
 from syncd.cluster.kube import kinds
-from syncd.cluster.kube.door import APPLY, Door
+from syncd.cluster.kube.door import APPLY, MERGE, Door
 from syncd.cluster.kube.objects import MANAGER, PAGE, Guard
 
 log = logging.getLogger(__name__)
@@ -84,6 +86,31 @@ class KubeBoard:
         )
         return {body["metadata"]["name"]: body for body in reply.value.get("items") or ()}
 
+    async def ask(self, source: str, annotations: Mapping[str, str]) -> None:
+        key = Key(kinds.SOURCE, self._namespace, source)
+        await self._door.call(
+            "PATCH",
+            kinds.path(key),
+            {
+                "fieldManager": f"{MANAGER}-ask"
+            },  # of its own, so that showing the source does not take the question away
+            {"metadata": {"annotations": dict(annotations)}},
+            MERGE,
+            what=f"patch {key}",
+            kind=kinds.SOURCE,
+        )
+
+    async def asked(self) -> AsyncIterator[tuple[str, Body]]:
+        query = {"watch": "true", "timeoutSeconds": "240", "allowWatchBookmarks": "true"}
+        path = kinds.collection(kinds.SOURCE, self._namespace)
+        while True:
+            what = f"watch sources in {self._namespace}"
+            async with self._door.stream(path, query, what=what, kind=kinds.SOURCE, silence_seconds=80.0) as lines:
+                async for line in lines:
+                    event = orjson.loads(line)
+                    if event.get("type") in ("ADDED", "MODIFIED"):
+                        yield str(event["object"]["metadata"]["name"]), event["object"]
+
     async def tell(self, notices: Sequence[Notice]) -> None:
         for notice in notices:
             try:
@@ -107,7 +134,7 @@ class KubeBoard:
                     kinds.path(key),
                     {"fieldManager": MANAGER},
                     patch,
-                    "application/merge-patch+json",
+                    MERGE,
                     what=f"patch {key}",
                     kind=kinds.EVENT,
                     before=self._guard,

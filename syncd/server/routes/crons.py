@@ -94,7 +94,7 @@ def row_value(row: Row) -> dict[str, Any]:
 def _summary(services: Services, kind: str, body: Body) -> dict[str, Any]:
     metadata, spec, status = body["metadata"], body.get("spec") or {}, body.get("status") or {}
     annotations = metadata.get("annotations") or {}
-    next_fire = services.crons.next_fire(Key(kind, metadata.get("namespace", ""), metadata["name"]))
+    next_fire = services.crons.next_fire(Key(kind, metadata.get("namespace", ""), metadata["name"]), body)
     return {
         "kind": kind,
         "namespace": metadata.get("namespace", ""),

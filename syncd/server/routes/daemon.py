@@ -62,6 +62,7 @@ async def status(request: web.Request) -> web.StreamResponse:
     """GET: the whole picture: version, facts about the daemon, health, sources."""
     services = wire.services(request)
     sources = services.sources
+    await sources.refresh()
     value: dict[str, Any] = {
         "version": services.version.version,
         "now": rfc3339(services.clock.now()),

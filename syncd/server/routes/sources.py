@@ -15,16 +15,20 @@ from syncd.server import wire
 async def list_sources(request: web.Request) -> web.StreamResponse:
     """GET: the status of each, in the order of the configuration."""
     sources = wire.services(request).sources
+    await sources.refresh()
     return wire.answer({"items": [sources.status(name) for name in sources.names()]})
 
 
 async def get_source(request: web.Request) -> web.StreamResponse:
     """GET: the status of one."""
-    return wire.answer(wire.services(request).sources.status(wire.word(request, "source")))
+    sources = wire.services(request).sources
+    await sources.refresh()
+    return wire.answer(sources.status(wire.word(request, "source")))
 
 
 async def problems(request: web.Request) -> web.StreamResponse:
     """GET: {errors, warnings, items} of its newest revision."""
+    await wire.services(request).sources.refresh()
     found = wire.services(request).sources.problems(wire.word(request, "source"))
     errors = sum(problem.severity is Severity.ERROR for problem in found)
     return wire.answer(

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from syncd.app import parts as making
-from syncd.app.daemon import doors_of, unusable
+from syncd.app.common import doors_of, unusable
 from syncd.app.real import SystemClock, SystemRandom
 from syncd.base.errors import Unsupported
 from syncd.cluster.embedded.store import open_store
