@@ -187,7 +187,7 @@ async def test_a_hand_over_is_heard_of_and_not_polled_for() -> None:
     await asyncio.sleep(0.05)
     await first.loop.resign()
     async with asyncio.timeout(1):
-        while not second.acting:
+        while not second.acting:  # noqa: ASYNC110 - it begins in a task of its own
             await asyncio.sleep(0.01)
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
