@@ -42,7 +42,7 @@ class Client:
 
     async def __aexit__(self, *_: object) -> None:
         await self.session.close()
-        await asyncio.sleep(0.02)  # aiohttp aborts its TLS connections a turn of the loop later
+        await asyncio.sleep(0.05)  # aiohttp aborts its TLS connections a turn of the loop later
 
     async def create(self, name: str) -> tuple[int, Any, Any]:
         """(status, body, headers)"""

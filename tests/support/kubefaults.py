@@ -23,7 +23,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -32,6 +32,7 @@ import yarl
 from aiohttp import web
 
 from tests.support.kubeapi import ApiServer
+from tests.support.kuberequests import Request, understood
 
 T = TypeVar("T")
 
@@ -47,7 +48,6 @@ REASONS = {
     503: "ServiceUnavailable",
     504: "Timeout",
 }
-_VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete", "GET": "get"}
 _HOP = {"connection", "keep-alive", "transfer-encoding", "te", "trailer", "upgrade", "host", "content-length"}
 
 
@@ -97,31 +97,6 @@ class Delay:
 Fault = Answer | GoneInBand | Reset | Stall | Silence | Delay
 
 
-@dataclass(slots=True)
-class Request:
-    """One that came in. verb: get, list, watch, create, apply, patch, update, delete, deletecollection.
-
-    resource: plural, with a subresource as `workflows/status`; "" = no API object (`/readyz`). status: what the client was
-    sent, None = nothing. at: monotonic seconds.
-    """
-
-    method: str
-    path: str
-    verb: str
-    resource: str
-    namespace: str
-    name: str
-    query: dict[str, str]
-    user_agent: str
-    at: float
-    status: int | None = None
-    faults: list[Fault] = field(default_factory=list)
-
-    @property
-    def dry_run(self) -> bool:
-        return "dryRun" in self.query
-
-
 @dataclass(eq=False)
 class Rule:
     """What `Proxy.on` made. matched: how many requests it fitted; applied: how many of these got the fault."""
@@ -148,30 +123,6 @@ class Rule:
             return False
         self.applied += 1
         return True
-
-
-def understood(method: str, path: str, query: dict[str, str], content_type: str) -> tuple[str, str, str, str]:
-    """(verb, resource, namespace, name) of a request, as the API server names them in its audit log (apply is ours).
-
-    >>> understood("GET", "/apis/argoproj.io/v1alpha1/namespaces/a/workflows", {"watch": "1"}, "")
-    ('watch', 'workflows', 'a', '')
-    >>> understood("PATCH", "/api/v1/namespaces/a", {}, "application/apply-patch+yaml")
-    ('apply', 'namespaces', '', 'a')
-    """
-    words = [word for word in path.split("/") if word]
-    words = words[2:] if words[:1] == ["api"] else words[3:] if words[:1] == ["apis"] else []
-    namespace = ""
-    if words[:1] == ["namespaces"] and len(words) > 2 and words[2] not in ("status", "finalize"):
-        namespace, words = words[1], words[2:]
-    resource, name, subresource = [*words, "", "", ""][:3]
-    verb = _VERBS.get(method, method.lower())
-    if verb == "get" and resource and not name:
-        verb = "watch" if query.get("watch", "").lower() in ("1", "true") else "list"
-    elif verb == "patch" and content_type.startswith("application/apply-patch"):
-        verb = "apply"
-    elif verb == "delete" and resource and not name:
-        verb = "deletecollection"
-    return verb, f"{resource}/{subresource}" if subresource else resource, namespace, name
 
 
 class Proxy:
@@ -419,7 +370,7 @@ async def _listening(proxy: Proxy) -> AsyncIterator[None]:
         finally:
             await runner.cleanup()
             await session.close()
-            await asyncio.sleep(0.02)  # aiohttp aborts its TLS connections a turn of the loop later
+            await asyncio.sleep(0.05)  # aiohttp aborts its TLS connections a turn of the loop later
 
 
 @contextmanager
