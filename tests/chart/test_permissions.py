@@ -15,10 +15,13 @@ import yaml
 
 from syncd.argo.manifest import Key
 from syncd.base.errors import Refused
+from syncd.base.problems import Place, Problem, Severity
 from syncd.cluster.api import Hold, Notice, Verb, Write
 from syncd.cluster.kube import kinds
 from syncd.cluster.kube.store import KubeStore
 from syncd.cron.ledger import Outcome, Reason, Row
+from syncd.loops import shown
+from syncd.loops.condition import Condition
 from tests.chart.rendering import CHART, GOOD, objects, of_kind, text
 from tests.support import kubestore
 from tests.support.kubeapi import ApiServer, Failed
@@ -191,7 +194,7 @@ MAY = [
     "update leases.coordination.k8s.io:platform-syncd in own",
     "watch leases.coordination.k8s.io:platform-syncd in own",
     *(f"{verb} configmaps in own" for verb in ("get", "list", "create", "patch", "delete")),
-    *(f"{verb} sources.syncd.io in own" for verb in ("list", "create", "patch", "delete")),
+    *(f"{verb} sources.syncd.io in own" for verb in ("list", "watch", "create", "patch", "delete")),
     "patch sources/status.syncd.io in own",
     "create events in own",
     "create events in ci",
@@ -337,16 +340,59 @@ async def test_the_store_holds_its_lease(store: KubeStore) -> None:
         assert (await heard).holder == "one"
 
 
+FULL = Condition(
+    name="jobs",
+    url="https://git.example.org/jobs.git",
+    result="held",
+    reason="problems",
+    message="2 errors in 1 file",
+    ref="main",
+    seen="main@sha1:02",
+    applied="main@sha1:01",
+    applied_at="2026-01-01T11:00:00Z",
+    contact_at=NOON,
+    author="alice",
+    subject="more jobs",
+    errors=1,
+    warnings=1,
+    files=3,
+    offered=1,
+    conflicts=1,
+    objects={"CronWorkflow": 2},
+    by_hand=("ci/nightly: spec.suspend, alice, since 2026-01-01",),
+    held={"reason": "problems", "message": "2 errors in 1 file", "revision": "main@sha1:02"},
+)
+"""A source of which there is everything to say."""
+
+PROBLEMS = [
+    Problem(Place("a.yaml", 3, 1), "V101", "no entrypoint", object="ci/a", remedy="name one"),
+    Problem(Place("a.yaml"), "V102", "old spelling", severity=Severity.WARNING),
+]
+
+
+async def first(found: AsyncIterator[tuple[str, Any]]) -> AsyncIterator[tuple[str, Any]]:
+    yield await anext(found)
+
+
+def test_the_crd_knows_every_field_of_a_status() -> None:
+    """Server-side apply refuses a field that the schema does not have."""
+    definition = yaml.safe_load((CHART / "crds" / "sources.syncd.io.yaml").read_text())
+    (version,) = definition["spec"]["versions"]
+    fields = version["schema"]["openAPIV3Schema"]["properties"]
+    status = shown.status_of(FULL.to_json(), PROBLEMS, None, "2026-01-01T12:00:00Z", "once")
+    assert set(fields["status"]["properties"]) == set(status)
+    assert set(fields["spec"]["properties"]) == set(shown.spec_of(FULL.to_json(), "30s", "ci"))
+
+
 async def test_the_store_shows_its_sources_and_tells_events(store: KubeStore, api: ApiServer) -> None:
-    condition = {
-        "type": "Ready",
-        "status": "True",
-        "reason": "Applied",
-        "message": "",
-        "lastTransitionTime": "2026-01-01T12:00:00Z",
-    }
-    await store.board.show("jobs", {"url": "https://git.example.org/jobs.git"}, {"conditions": [condition]})
-    assert list(await store.board.shown()) == ["jobs"]
+    spec = shown.spec_of(FULL.to_json(), "30s", "ci")
+    status = shown.status_of(FULL.to_json(), PROBLEMS, None, "2026-01-01T12:00:00Z", "once")
+    await store.board.show("jobs", spec, status)
+    (body,) = (await store.board.shown()).values()
+    assert (body["spec"], body["status"]) == (spec, status)
+    async with asyncio.timeout(20), aclosing(store.board.asked()) as asked:
+        await store.board.ask("jobs", {shown.SYNC_REQUESTED: "now"})
+        assert [name async for name, _ in first(asked)] == ["jobs"]
     about = Key("CronWorkflow", "ci", f"of-{store.home.namespace}")
     for _ in range(2):
         await store.board.tell([Notice(about, "Warning", "Missed", "nobody was there")])

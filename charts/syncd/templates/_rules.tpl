@@ -18,10 +18,10 @@ holds against this file. No wildcards: a verb or resource that is not here is no
 - apiGroups: [""]
   resources: [configmaps]
   verbs: [get, list, create, patch, delete]
-# Status of the sources: an object for each, made and removed with its source
+# Status of the sources: an object for each, made and removed with its source; hear at once what people ask there
 - apiGroups: [syncd.io]
   resources: [sources]
-  verbs: [list, create, patch, delete]
+  verbs: [list, watch, create, patch, delete]
 # Status of the sources: revision, conditions and counts
 - apiGroups: [syncd.io]
   resources: [sources/status]
