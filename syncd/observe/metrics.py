@@ -196,10 +196,16 @@ class Metrics:
             self._of("syncd_runs_active").at(*active).dec()
 
     def _stamp(self, name: str, *labels: str) -> None:
-        """Set a gauge to the present time. Where there is no room: nothing, for the latest of all others is nobody's."""
+        """Set a gauge to the present time, where there is room."""
+        self._set_own(name, labels, self._clock.now().timestamp())
+
+    def _set_own(self, name: str, labels: Labels, value: float) -> None:
+        """Set a gauge. Where there is no room it is only said so: the latest time of all others is nobody's."""
         family = self._of(name)
         if family.has(*labels):
-            family.at(*labels).set(self._clock.now().timestamp())
+            family.at(*labels).set(value)
+        else:
+            self._overflow(name)
 
     def _succeeded(self, labels: Labels, at: float) -> None:
         family = self._of("syncd_run_last_success_timestamp_seconds")
@@ -235,11 +241,10 @@ class Metrics:
         self._moment("syncd_cron_run_due_timestamp_seconds", event.cron, event.run_due)
 
     def _moment(self, name: str, cron: Key, moment: datetime | None) -> None:
-        family = self._of(name)
         if moment is None:
-            family.drop(cron.namespace, cron.name)
-        elif family.has(cron.namespace, cron.name):
-            family.at(cron.namespace, cron.name).set(moment.timestamp())
+            self._of(name).drop(cron.namespace, cron.name)
+        else:
+            self._set_own(name, (cron.namespace, cron.name), moment.timestamp())
 
     def _late_success(self, event: events.LateSuccess) -> None:
         self._of("syncd_cron_late_successes_total").at(event.cron.namespace, event.cron.name).inc()
