@@ -7,6 +7,6 @@ target=${2:?usage: image.sh SOURCE TARGET}
 python3 -m venv "$target"
 "$target/bin/python" -m pip install --quiet --disable-pip-version-check --no-cache-dir --only-binary :all: "setuptools>=77"
 "$target/bin/python" -m pip install --quiet --disable-pip-version-check --no-cache-dir --no-build-isolation \
-    --only-binary :all: "$source"
+    --only-binary :all: "$source[kubernetes]"
 "$target/bin/python" -m pip uninstall --quiet --yes setuptools pip
 "$target/bin/syncd" version

@@ -7,11 +7,13 @@ the real clock and randomness, `common` and `faces` what both modes share.
 
 from __future__ import annotations
 
+import importlib.util
 from contextlib import AbstractContextManager
 from pathlib import Path
 
 from syncd.app.common import Reread
 from syncd.app.real import state_directory
+from syncd.base.errors import Unsupported
 from syncd.config.model import Config, Mode
 
 __all__ = ["offline", "serve", "state_directory"]
@@ -20,6 +22,7 @@ __all__ = ["offline", "serve", "state_directory"]
 def serve(config: Config, *, words: bool, reread: Reread | None = None, config_file: Path | None = None) -> int:
     """Run until SIGTERM or SIGINT; answers the exit code. words: speak to a person on stdout, else log."""
     if config.mode is Mode.KUBERNETES:
+        need_kubernetes()
         from syncd.app import replica  # neither mode pays for the other's libraries
 
         return replica.serve(config, reread=reread, config_file=config_file)
@@ -33,3 +36,11 @@ def offline(state: Path, *, act: bool, config: Config | None = None) -> Abstract
     from syncd.app import alone
 
     return alone.offline(state, act=act, config=config)
+
+
+def need_kubernetes() -> None:
+    """Raises Unsupported where the client of Kubernetes, which embedded mode does without, is not installed."""
+    if importlib.util.find_spec("kubernetes") is None:
+        raise Unsupported(
+            "the Kubernetes client is not installed; install syncd with it: pip install 'syncd[kubernetes]'"
+        )
