@@ -76,6 +76,32 @@ def test_what_is_not_built_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     ]
 
 
+def test_two_that_build_at_once_build_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """pytest-xdist: the second waits for the first, and a program appears whole."""
+    compiled: list[str] = []
+
+    def compile_slowly(name: str, target: Path) -> None:
+        compiled.append(name)
+        (target / name).write_text("half")
+        time.sleep(0.5)
+        (target / name).write_text("whole")
+
+    monkeypatch.setattr(kubetools, "folder", lambda: tmp_path / "cache")
+    monkeypatch.setattr(kubetools, "GO_PACKAGES", {"etcd": "", "helm": ""})
+    monkeypatch.setattr(kubetools, "DEBIAN_PROGRAMS", ())
+    monkeypatch.setattr(kubetools, "_compile", compile_slowly)
+    said: list[str] = []
+    builders = [threading.Thread(target=kubetools.build, args=(said.append,)) for _ in range(2)]
+    for each in builders:
+        each.start()
+    for each in builders:
+        each.join()
+    assert compiled == ["etcd", "helm"]
+    assert "another process is building; waiting for it" in said
+    assert sorted(path.name for path in (tmp_path / "cache").iterdir()) == [".lock", "etcd", "helm"]
+    assert {path.read_text() for path in (tmp_path / "cache").glob("[eh]*")} == {"whole"}
+
+
 def test_argos_kinds_are_served(api: ApiServer, namespace: str) -> None:
     body = {
         "apiVersion": "argoproj.io/v1alpha1",

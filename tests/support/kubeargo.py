@@ -30,12 +30,14 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import orjson
 
 from tests.support import kuberecordings
 from tests.support.kubeapi import ApiServer
 
 API = "/apis/argoproj.io/v1alpha1"
 INSTANCE = "workflows.argoproj.io/controller-instanceid"
+_JSON = {"Content-Type": "application/json"}
 _AT_ONCE = 16
 _AGAIN_SECONDS = 0.2
 _SECONDS = 0.5
@@ -115,7 +117,7 @@ class Controller:
         async with self._session.get(self._path, params=parameters, timeout=endless, read_bufsize=4 << 20) as answer:
             answer.raise_for_status()
             async for line in answer.content:
-                event = json.loads(line)
+                event = orjson.loads(line)
                 if event["type"] == "ERROR":
                     return
                 if event["type"] == "DELETED":
@@ -182,9 +184,12 @@ class Controller:
             body = change(run.latest)
             run.ended = _is_ended(body)
             try:
-                async with self._at_once, self._session.put(_path(body), json=body) as answer:
+                async with (
+                    self._at_once,
+                    self._session.put(_path(body), data=orjson.dumps(body), headers=_JSON) as answer,
+                ):
                     if answer.status == 200:
-                        run.latest = await answer.json()
+                        run.latest = orjson.loads(await answer.read())
                         self.writes += 1
                         return True
                     if answer.status == 404:
@@ -193,7 +198,7 @@ class Controller:
                     if answer.status == 404:
                         return False
                     answer.raise_for_status()
-                    run.latest = await answer.json()
+                    run.latest = orjson.loads(await answer.read())
                     if run.latest["metadata"]["uid"] != run.uid:
                         return False  # another one of the same name
             except (aiohttp.ClientError, TimeoutError):

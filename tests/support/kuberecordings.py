@@ -51,7 +51,7 @@ def writes(workflow: Mapping[str, Any], case: str, taken_at: datetime, seconds: 
     trace = secrets.token_hex(16)
     result = []
     for each in recorded:
-        written = dict(copy.deepcopy(workflow))
+        written = dict(workflow)
         metadata = written["metadata"] = dict(written["metadata"])
         metadata["labels"] = {**metadata.get("labels", {}), **_argos(each["metadata"].get("labels", {}))}
         if reference := workflow["spec"].get("workflowTemplateRef"):
@@ -131,6 +131,7 @@ class _Retelling:
         finished = recorded[-1]["status"]["finishedAt"]
         took = (_moment(finished) - self._began).total_seconds() if finished else 0.0
         self._scale = seconds / took if took else 0.0
+        self._ids = self._renumbered(recorded)
 
     def status(self, recorded: Mapping[str, Any]) -> dict[str, Any]:
         status = copy.deepcopy(dict(recorded))
@@ -152,20 +153,18 @@ class _Retelling:
         node["templateScope"] = node["templateScope"].replace(f"local/{self._case}", f"local/{self._name}")
         if old == self._case and self._entrypoint:
             node["templateName"] = self._entrypoint
-        ids = self._ids()
+        ids = self._ids
         if "boundaryID" in node:
             node["boundaryID"] = ids[node["boundaryID"]]
         if "children" in node:
             node["children"] = [ids[child] for child in node["children"]]
         return node
 
-    def _ids(self) -> dict[str, str]:
-        """Of every node of the case: the recorded id → ours."""
-        nodes = [node for each in cases()[self._case] for node in each.get("status", {}).get("nodes", {}).values()]
-        ids = {node["id"]: node_id(self._name, self._renamed(node["name"])) for node in nodes}
-        # Argo names a child before it makes it
-        children = {child for node in nodes for child in node.get("children", [])}
-        return {child: child for child in children} | ids
+    def _renumbered(self, recorded: list[dict[str, Any]]) -> dict[str, str]:
+        """Of every node of the case: the recorded id → ours. Argo names a child before it makes it: such a one keeps its id."""
+        nodes = [node for each in recorded for node in each["status"].get("nodes", {}).values()]
+        children = {child: child for node in nodes for child in node.get("children", [])}
+        return children | {node["id"]: node_id(self._name, self._renamed(node["name"])) for node in nodes}
 
     def _renamed(self, name: str) -> str:
         return f"{self._name}{name[len(self._case) :]}"
