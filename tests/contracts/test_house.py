@@ -24,6 +24,7 @@ async def test_inventory(store: Store) -> None:
     assert await store.inventories() == ["Zoo/ü"]
 
 
+@pytest.mark.ours("there is the lease")
 async def test_the_store_has_one_holder(store: Store) -> None:
     async with store.exclusive():
         with pytest.raises(Conflict):
@@ -38,6 +39,7 @@ def files(folder: Path) -> list[str]:
     return [path.name for path in folder.iterdir() if path.is_file()]
 
 
+@pytest.mark.ours("a cluster has its own")
 async def test_a_backup_takes_no_name_that_is_taken(store: Store, tmp_path: Path) -> None:
     await create(store, workflow("a"))
     target = tmp_path / "copy"

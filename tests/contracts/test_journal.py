@@ -13,6 +13,8 @@ from syncd.cluster.api import Entry, Store, Verb
 from tests.support.clocks import ManualClock
 from tests.support.objects import create, do, workflow
 
+pytestmark = pytest.mark.ours("in a cluster Argo's controller has the runs")
+
 RUN = workflow("run")
 DONE = {"phase": "Succeeded", "finishedAt": "2026-01-01T00:00:00Z"}
 

@@ -13,7 +13,7 @@ from syncd.cluster.kube.door import Access, open_door
 from syncd.cluster.kube.store import Home, KubeStore
 from tests.support import kubeapi, kubetools
 
-SPACES = ("ci", "other")
+SPACES = ("ci", "other", "x", "y")
 """The namespaces that the contract suite writes to."""
 
 _KINDS = ("workflows", "workflowtemplates", "cronworkflows")
@@ -53,7 +53,9 @@ async def empty(tmp_path: Path) -> KubeStore:
         except kubeapi.Failed as error:
             if error.status != 409:
                 raise
-        for kind in _KINDS:
-            api.call("DELETE", f"/apis/argoproj.io/v1alpha1/namespaces/{space}/{kind}")
-    api.call("DELETE", "/apis/argoproj.io/v1alpha1/clusterworkflowtemplates")
+    root = "/apis/argoproj.io/v1alpha1"
+    for kind in _KINDS:
+        for space in {item["metadata"]["namespace"] for item in api.call("GET", f"{root}/{kind}")["items"]}:
+            api.call("DELETE", f"{root}/namespaces/{space}/{kind}")
+    api.call("DELETE", f"{root}/clusterworkflowtemplates")
     return await opened(api.kubeconfig, api.namespace())

@@ -42,6 +42,13 @@ async def create(store: Store, key: Key, given: Body | None = None) -> Body:
     return await do(store, Verb.CREATE, key, given if given is not None else {"spec": {}})
 
 
+async def delete(store: Store, key: Key) -> None:
+    """Delete what is there."""
+    (written,) = await store.write([Write(Verb.DELETE, key)])
+    if written.error is not None:
+        raise written.error
+
+
 def errors(written: list[Written] | tuple[Written, ...]) -> list[type[SyncdError] | None]:
     return [None if one.error is None else type(one.error) for one in written]
 

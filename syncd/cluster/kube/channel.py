@@ -21,7 +21,7 @@ from syncd.argo import manifest
 from syncd.argo.manifest import Body
 from syncd.base import backoff
 from syncd.base.clock import Random
-from syncd.base.errors import Expired, SyncdError, Unreachable
+from syncd.base.errors import Defect, Expired, SyncdError, Unreachable
 from syncd.cluster.api import Changed
 from syncd.cluster.kube import answers, kinds
 from syncd.cluster.kube.door import Door
@@ -34,6 +34,7 @@ BYTES: Final = 8 << 20
 """What is remembered for a follower that comes a little late, or is a little slow."""
 
 RETRY_SECONDS: Final = (0.5, 15.0)
+_SHORT_SECONDS: Final = 0.5  # a stream that brings nothing and ends sooner is a failure: no loop without a pause
 _LASTS_SECONDS: Final = 240  # then the server ends the stream, and we begin it again: no connection lives for ever
 
 Restarted = Callable[[str, str], None]
@@ -85,8 +86,10 @@ class Channel:
             while place < self._first + len(self._events):
                 if place < self._first:
                     raise Expired(f"a watcher of {self.kind} fell too far behind; list again")
-                yield self._events[place - self._first].changed
+                event = self._events[place - self._first]
                 place += 1
+                if event.version > since:  # a list may be ahead of the channel
+                    yield event.changed
             if self.error is not None:
                 raise self.error
             if place < self._first:
@@ -99,11 +102,13 @@ class Channel:
     async def read(self, door: Door, random: Random, pulse: Pulse, restarted: Restarted) -> None:
         """Read until cancelled, or until the channel ends with an error that followers get."""
         failures = 0
+        now = asyncio.get_running_loop().time
         while True:
-            before = self.version
+            before, began = self.version, now()
             try:
                 await self._stream(door, random, pulse)
-                reason, failures = "ended", 0
+                useless = self.version == before and now() - began < _SHORT_SECONDS
+                reason, failures = "ended", failures + 1 if useless else 0
             except Expired as error:
                 restarted(self.kind, "expired")
                 return self.end(error)
@@ -113,7 +118,12 @@ class Channel:
                 log.debug("watch of %s: %s", self.kind, error)
             except SyncdError as error:
                 return self.end(error)
+            except Exception as error:
+                log.exception("watch of %s", self.kind)
+                return self.end(Defect(f"the watch of {self.kind} ended with {error!r}"))
             restarted(self.kind, reason)
+            if reason == "stalled" and await self._is_ahead(door):
+                return self.end(Expired(f"version {self.version} of {self.kind} is not known (yet); list again"))
             if failures:
                 await asyncio.sleep(backoff.delay(failures, *RETRY_SECONDS, random.jitter()))
 
@@ -129,6 +139,16 @@ class Channel:
         async with door.stream(path, query, what=what, kind=self.kind, silence_seconds=pulse.silence_seconds) as lines:
             async for line in lines:
                 self._take(line, what)
+
+    async def _is_ahead(self, door: Door) -> bool:
+        """Whether the server has not come to our version: then it is another server's, or one that was restored from a backup,
+        and says nothing until it gets there."""
+        path, what = kinds.collection(self.kind, self.namespace), f"list {self.kind}"
+        try:
+            reply = await door.call("GET", path, {"limit": "1"}, what=what, kind=self.kind, named=False, verb="list")
+        except SyncdError:
+            return False
+        return 0 < _version(reply.value) < self.version
 
     def _take(self, line: bytes, what: str) -> None:
         try:

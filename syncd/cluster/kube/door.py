@@ -30,7 +30,7 @@ from kubernetes.aio.client.rest import RESTClientObject
 from yarl import URL
 
 from syncd.base.clock import Clock
-from syncd.base.errors import ConfigError, SyncdError, Unreachable
+from syncd.base.errors import ConfigError, Defect, SyncdError, Unreachable
 from syncd.cluster.kube import answers
 from syncd.cluster.kube.pace import Pace
 
@@ -80,6 +80,8 @@ class Door:
         self._configuration = configuration
         self._rest: Any = RESTClientObject(configuration)
         self._reloaded_at = float("-inf")
+        self._reloading = asyncio.Lock()
+        self._retired: set[Any] = set()  # sessions of credentials before, until their last request is answered
         self._closed = False
         self._skew: float | None = None
         self._skewed_at = clock.monotonic()
@@ -97,7 +99,9 @@ class Door:
     async def close(self) -> None:
         """Let go of the connections; later calls raise Unreachable."""
         self._closed = True
-        await self._rest.close()
+        for rest in (*self._retired, self._rest):
+            await rest.close()
+        self._retired.clear()
 
     async def call(
         self,
@@ -123,13 +127,14 @@ class Door:
         data = None if body is None else body if isinstance(body, bytes) else orjson.dumps(body)
         reloaded = False
         for attempt in range(1, _REFUSED_TRIES + 1):
+            used = self._configuration
             status, value, headers = await self._once(
                 method, url, data, content_type, user, urgent, timeout_seconds, what, kind, verb or method, before
             )
             if status < 300:
                 return Reply(status, value)
             error = answers.error_of(status, value, headers, what=what, kind=kind, named=named)
-            if status == 401 and not reloaded and await self._reload():
+            if status == 401 and not reloaded and await self._reload(used):
                 reloaded = True
                 continue
             if status != 429 or attempt == _REFUSED_TRIES or not isinstance(error, Unreachable):
@@ -145,10 +150,11 @@ class Door:
         self, path: str, query: Mapping[str, str], *, what: str, kind: str, silence_seconds: float
     ) -> AsyncIterator[AsyncIterator[bytes]]:
         """The lines of a long answer. silence_seconds: without a byte for so long it is over (Unreachable)."""
-        self._check_open()
+        self.check_open()
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=silence_seconds)
         began = self._clock.monotonic()
         plural = _plural(path)
+        used = self._configuration
         try:
             response = await self._send("GET", self._url(path, query), None, JSON, "", timeout)
         except _FAILURES as error:
@@ -159,7 +165,7 @@ class Door:
             if response.status >= 300:
                 value = _decoded(await response.read())
                 if response.status == 401:
-                    await self._reload()
+                    await self._reload(used)
                 raise answers.error_of(response.status, value, response.headers, what=what, kind=kind)
             yield self._lines(response, what)
         finally:
@@ -198,7 +204,7 @@ class Door:
     ) -> tuple[int, Any, Mapping[str, str]]:
         timeout = aiohttp.ClientTimeout(total=timeout_seconds, sock_connect=CONNECT_SECONDS)
         async with self._pace.turn(urgent=urgent):
-            self._check_open()
+            self.check_open()
             if before is not None:
                 before()
             began = self._clock.monotonic()
@@ -248,20 +254,30 @@ class Door:
     def _url(self, path: str, query: Mapping[str, str] | None) -> str:
         return f"{self._configuration.host}{path}{'?' + urlencode(query) if query else ''}"
 
-    async def _reload(self) -> bool:
-        """Read the credentials again; False where that was done a moment ago."""
-        now = self._clock.monotonic()
-        if now - self._reloaded_at < 5.0:
-            return False
-        self._reloaded_at = now
-        try:
-            fresh = await _configured(self._access)
-        except ConfigError as error:
-            log.warning("the credentials of the cluster cannot be read again: %s", error)
-            return False
-        old, self._rest, self._configuration = self._rest, RESTClientObject(fresh), fresh
-        _ = asyncio.get_running_loop().call_later(REQUEST_SECONDS, lambda: asyncio.ensure_future(old.close()))
-        return True
+    async def _reload(self, used: Any) -> bool:
+        """Read the credentials again; False where that was done a moment ago. used: those that were refused: where others are in
+        force by now, they are to be tried."""
+        async with self._reloading:
+            now = self._clock.monotonic()
+            if self._configuration is not used:
+                return True
+            if self._closed or now - self._reloaded_at < 5.0:
+                return False
+            self._reloaded_at = now
+            try:
+                fresh = await _configured(self._access)
+            except ConfigError as error:
+                log.warning("the credentials of the cluster cannot be read again: %s", error)
+                return False
+            old, self._rest, self._configuration = self._rest, RESTClientObject(fresh), fresh
+            self._retired.add(old)
+            asyncio.get_running_loop().call_later(REQUEST_SECONDS, self._retire, old)
+            return True
+
+    def _retire(self, rest: Any) -> None:
+        if rest in self._retired:  # else the door was closed, and this with it
+            self._retired.discard(rest)
+            self._retiring = asyncio.ensure_future(rest.close())
 
     def _note_time(self, text: str | None) -> None:
         if text is None:
@@ -271,18 +287,24 @@ class Door:
             ahead = (self._clock.now() - parsedate_to_datetime(text)).total_seconds() - 0.5
             self._skew = ahead
 
-    def _check_open(self) -> None:
+    def check_open(self) -> None:
+        """Raises Unreachable once it is closed."""
         if self._closed:
             raise Unreachable("the store is closed")
 
     def _unreachable(self, what: str, error: BaseException) -> SyncdError:
         if isinstance(error, SyncdError):
             return error
+        if self._closed:
+            return Unreachable("the store is closed")
+        if isinstance(error, AssertionError | RuntimeError):
+            return Defect(f"{what}: {error!r}")
         words = "no answer in time" if isinstance(error, TimeoutError) else str(error) or type(error).__name__
         return Unreachable(f"{what}: the API server {self.url} cannot be reached: {words}")
 
 
-_FAILURES: Final = (aiohttp.ClientError, TimeoutError, OSError, ssl.SSLError, ValueError)
+_FAILURES: Final = (aiohttp.ClientError, TimeoutError, OSError, ssl.SSLError, ValueError, AssertionError, RuntimeError)
+"""What aiohttp raises. The last two of a session that is closed meanwhile."""
 
 
 def _decoded(text: bytes) -> Any:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import base64
 import builtins
 import gzip
+import hashlib
+import re
 from typing import Final
 
 import orjson
@@ -18,6 +20,8 @@ from syncd.base.errors import Unsupported
 from syncd.cluster.kube.maps import MOST_BYTES, Maps
 
 _PLAIN: Final = 200_000  # bytes of a record that people can still read
+_PLAIN_NAME: Final = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(/[a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
+_LONGEST_NAME: Final = 120  # a ConfigMap's may have 253, with the installation's
 
 
 class KubeInventory:
@@ -62,8 +66,9 @@ class KubeInventory:
             version = await self._maps.save(self._name(source), changed, known[1])
         except BaseException:
             self._known.pop(source, None)
+            self._complete = False  # whether it was written is not known
             raise
-        self._known[source] = (record, version)
+        self._known[source] = (orjson.loads(text), version)
 
     async def inventories(self) -> builtins.list[str]:
         found = await self._maps.list()
@@ -94,7 +99,13 @@ class KubeInventory:
         return (record if isinstance(record, dict) else None), str(body["metadata"]["resourceVersion"])
 
     def _name(self, source: str) -> str:
-        return f"{self._installation}-inventory-{source.replace('/', '.')}"
+        """Of the ConfigMap: `examples/objects/1d` is `examples.objects.1d`; what would be no name, or could be another's, is
+        told apart by a hash."""
+        plain = source.replace("/", ".")
+        if _PLAIN_NAME.fullmatch(source) is None or len(plain) > _LONGEST_NAME:
+            slug = re.sub(r"[^a-z0-9]+", "-", source.lower()).strip("-")[:_LONGEST_NAME]
+            plain = f"{slug or 'source'}.x-{hashlib.sha256(source.encode()).hexdigest()[:12]}"
+        return f"{self._installation}-inventory-{plain}"
 
 
 def _kept(data: dict[str, str | None], version: str) -> dict[str, str | None]:

@@ -69,7 +69,7 @@ def collection(kind: str, namespace: str | None) -> str:
     resource = resource_of(kind)
     if not resource.namespaced or not namespace:
         return f"{resource.root}/{resource.plural}"
-    return f"{resource.root}/namespaces/{quote(namespace, safe='')}/{resource.plural}"
+    return f"{resource.root}/namespaces/{_segment(namespace)}/{resource.plural}"
 
 
 def path(key: Key) -> str:
@@ -78,4 +78,13 @@ def path(key: Key) -> str:
     >>> path(Key("ConfigMap", "ci", "../x"))
     '/api/v1/namespaces/ci/configmaps/..%2Fx'
     """
-    return f"{collection(key.kind, key.namespace)}/{quote(key.name, safe='')}"
+    return f"{collection(key.kind, key.namespace)}/{_segment(key.name)}"
+
+
+def _segment(name: str) -> str:
+    """A name as one step of a path. `quote` leaves dots alone, and `..` would be a step up.
+
+    >>> _segment(".."), _segment("a.b"), _segment("%2F")
+    ('%2E%2E', 'a.b', '%252F')
+    """
+    return quote(name, safe="") if name.strip(".") else "%2E" * len(name)

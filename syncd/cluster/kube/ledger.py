@@ -4,7 +4,8 @@ In: rows. Out: rows. Implements `cluster.api.Ledger`; used by `store`. What a do
 
 All rows of one `record` are a write per shard, each on condition that the shard is as it was read. Where it is not, another
 replica wrote: the shard is read again, and if that replica has decided one of our slots, we lead no more (Conflict): nothing
-of what was to follow may be done. So a slot whose child has come and gone is not fired again by a leader that slept.
+of what was to follow may be done. So a slot whose child has come and gone is not fired again by a leader that slept. A write
+whose answer was lost may have been done: then the shard has our own pending row, perhaps of a moment earlier, which is replaced.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from datetime import datetime
 from typing import Final
 
 from syncd.argo.manifest import Body, Key
-from syncd.base.errors import Conflict, Unreachable
+from syncd.base.errors import Conflict, SyncdError, Unreachable
 from syncd.cluster.kube import shards
 from syncd.cluster.kube.maps import Maps
 from syncd.cluster.kube.shards import Shard
@@ -50,18 +51,18 @@ class KubeLedger:
         if errors := [error for task in tasks if (error := task.result()) is not None]:
             raise next((error for error in errors if isinstance(error, Conflict)), errors[0])
 
-    async def _recorded(self, number: int, rows: Sequence[Row]) -> Conflict | Unreachable | None:
+    async def _recorded(self, number: int, rows: Sequence[Row]) -> SyncdError | None:
         """Record, and answer rather than raise what may happen: the other shards are not to be cancelled half way."""
         try:
             async with self._locks[number]:
                 for attempt in range(_TRIES):
                     shard, version = await self._shard(number)
-                    if attempt and self.acting:
-                        _check_undecided(shard, rows)
+                    if self.acting:
+                        _check_undecided(shard, rows, certain=bool(attempt))
                     if await self._save(number, shard, version, shard.put(rows)):
                         return None
                 return Unreachable(f"the ledger {self._name(number)} is being changed by others all the time")
-        except (Conflict, Unreachable) as error:
+        except SyncdError as error:
             self._known.pop(number, None)
             return error
 
@@ -113,12 +114,20 @@ class KubeLedger:
     async def _shard(self, number: int) -> tuple[Shard, str]:
         if self.acting and number in self._known:
             return self._known[number]
-        self._known[number] = found = self._read(await self._maps.get(self._name(number)))
-        return found
+        return self._noted(number, self._read(await self._maps.get(self._name(number))))
 
     async def _load(self) -> None:
         found = await self._maps.list()
-        self._known = {number: self._read(found.get(self._name(number))) for number in range(shards.SHARDS)}
+        for number in range(shards.SHARDS):
+            self._noted(number, self._read(found.get(self._name(number))))
+
+    def _noted(self, number: int, found: tuple[Shard, str]) -> tuple[Shard, str]:
+        """What was read, unless a write of our own has gone past it meanwhile."""
+        known = self._known.get(number)
+        if self.acting and known is not None and int(known[1] or 0) > int(found[1] or 0):
+            return known
+        self._known[number] = found
+        return found
 
     def _read(self, body: Body | None) -> tuple[Shard, str]:
         if body is None:
@@ -132,10 +141,11 @@ class KubeLedger:
         return f"{self._installation}-ledger-{number:02x}"
 
 
-def _check_undecided(shard: Shard, rows: Sequence[Row]) -> None:
+def _check_undecided(shard: Shard, rows: Sequence[Row], *, certain: bool) -> None:
+    """Raises Conflict where a slot that we decide has a fate already. certain: what is pending there is not of us."""
     for row in rows:
         if row.outcome is not Outcome.PENDING:
             continue
         theirs = shard.at(row.cron_uid, row.slot)
-        if theirs is not None and theirs != row:
+        if theirs is not None and theirs != row and (certain or theirs.outcome is not Outcome.PENDING):
             raise Conflict(f"another replica has decided the slot {row.slot:%Y-%m-%d %H:%M:%S} of {row.cron}")

@@ -3,8 +3,8 @@
 In: `Write` values. Out: `Written`. Used by `store`. How the verbs become requests:
 
     CREATE    POST: the name is the lock
-    DECLARE   server-side apply without force. 201 = made and owned. 200 = somebody else made it meanwhile: what the apply added
-              is taken back by applying nothing (that removes just our fields), and the answer is AlreadyExists
+    DECLARE   server-side apply that asks for `NO_VERSION`: a version that no object has, and that is not looked at where there
+              is none. So it creates or does nothing, whoever was faster, and may be sent again when its answer was lost
     APPLY     server-side apply with force (what may be taken over was decided by `plan`), uid and version as preconditions;
               then what others added beside it is removed (`surplus`)
     PATCH     merge patch, uid and version inside it
@@ -27,7 +27,7 @@ from syncd.argo.selectors import Selector
 from syncd.base.errors import AlreadyExists, Conflict, Defect, Expired, Invalid, NotFound, SyncdError
 from syncd.cluster import verbs
 from syncd.cluster.api import Page, Verb, Write, Written
-from syncd.cluster.kube import answers, kinds, surplus
+from syncd.cluster.kube import kinds, surplus
 from syncd.cluster.kube.door import APPLY, JSON, MERGE, Door
 from syncd.plan.normalise import BY_HAND_FIELDS
 
@@ -35,6 +35,10 @@ MANAGER: Final = "syncd"
 """The field manager of everything that this room writes."""
 
 PAGE: Final = 500
+NO_VERSION: Final = "1"
+"""etcd's version before anything was written. An apply with another version than the object's is a 409; one that creates is not
+asked for it (Kubernetes 1.34 staging/src/k8s.io/apiserver/pkg/registry/generic/registry/store.go Update)."""
+
 _TOGETHER: Final = 128  # writes of one call that are tasks at once; `pace` lets fewer through
 
 Guard = Callable[[], None]
@@ -78,11 +82,13 @@ class KubeObjects:
         after: str = "",
     ) -> Page:
         """As `Objects.list`. A place in several namespaces is written `NUMBER:TOKEN`."""
+        if namespace:
+            verbs.check_key(Key(labels.CONFIG_MAP, namespace, "x"))
         spaces: builtins.list[str] = [namespace] if namespace else self._namespaces or [""]
         if not kinds.resource_of(kind).namespaced:
             spaces = [""]
         number, _, token = after.partition(":") if after else ("0", "", "")
-        if not number.isdigit() or int(number) >= len(spaces):
+        if not (number.isascii() and number.isdigit() and len(number) < 6) or int(number) >= len(spaces):
             raise Expired(f"page token {after[:40]!r} is not one of this store; list again")
         items: builtins.list[Body] = []
         version = ""
@@ -137,6 +143,7 @@ class KubeObjects:
         return await self._all(writes, dry=True)
 
     async def _all(self, writes: Sequence[Write], *, dry: bool) -> Sequence[Written]:
+        self._door.check_open()
         answers_: builtins.list[Written | None] = [None] * len(writes)
         of_key: dict[Any, builtins.list[int]] = {}
         for position, write in enumerate(writes):
@@ -182,6 +189,7 @@ class KubeObjects:
         metadata = body["metadata"]
         if metadata.get("generateName") and key.name in ("", metadata["generateName"]):
             metadata.pop("name", None)
+            verbs.check_key(Key(key.kind, key.namespace, "x"))
         else:
             verbs.check_key(key)
         path = kinds.collection(key.kind, key.namespace)
@@ -192,15 +200,11 @@ class KubeObjects:
         key = write.key
         verbs.check_key(key)
         body = declared(key, write.body)
+        body["metadata"]["resourceVersion"] = NO_VERSION
         try:
-            status, live = await self._applied(key, body, force=False, dry=dry, what="create")
-        except answers.FieldConflict:
+            return Written(key, await self._applied(key, body, force=False, dry=dry, what="create"))
+        except Conflict:
             raise AlreadyExists(f"{key} already exists") from None
-        if status != 201:
-            if not dry:
-                await self._applied(key, declared(key, {}), force=True, dry=False, what="let go of")
-            raise AlreadyExists(f"{key} already exists")
-        return Written(key, live)
 
     async def _apply(self, write: Write, dry: bool) -> Written:
         key = write.key
@@ -210,10 +214,15 @@ class KubeObjects:
             body["metadata"]["uid"] = write.uid
         if write.expect is not None:
             body["metadata"]["resourceVersion"] = write.expect
-        if key.kind in BY_HAND_FIELDS and (held := await self._held_by_hand(key)) is not None:
-            body["spec"] = {**(body.get("spec") or {}), **held}
+        spec = body.get("spec")
+        if (
+            key.kind in BY_HAND_FIELDS
+            and isinstance(spec, dict)
+            and (held := await self._held_by_hand(key)) is not None
+        ):
+            body["spec"] = {name: value for name, value in spec.items() if name != "suspend"} | held
         try:
-            _, live = await self._applied(key, body, force=True, dry=dry, what="apply")
+            live = await self._applied(key, body, force=True, dry=dry, what="apply")
         except NotFound:
             if (write.uid, write.expect) == (None, None):
                 raise
@@ -234,10 +243,10 @@ class KubeObjects:
         suspend = (live.get("spec") or {}).get("suspend")
         return {} if suspend is None else {"suspend": suspend}
 
-    async def _applied(self, key: Key, body: Body, *, force: bool, dry: bool, what: str) -> tuple[int, Body]:
+    async def _applied(self, key: Key, body: Body, *, force: bool, dry: bool, what: str) -> Body:
         query = {"fieldManager": MANAGER, "force": "true" if force else "false"}
         reply = await self._send("PATCH", kinds.path(key), f"{what} {key}", key, query, body, APPLY, dry, verb="apply")
-        return reply.status, lighter(as_kind(reply.value, key.kind), key.kind)
+        return lighter(as_kind(reply.value, key.kind), key.kind)
 
     async def _patch(self, write: Write, dry: bool) -> Written:
         key = write.key

@@ -40,7 +40,8 @@ def shard_of(cron: Key) -> int:
 
 @dataclass(slots=True)
 class Shard:
-    """One document in memory. rows: by cron uid, in order of slots; sizes: bytes of each entry as it was last written."""
+    """One document in memory. rows: by cron uid, in order of slots; sizes: bytes of each entry as it was last written, those
+    that cannot be read among them."""
 
     rows: dict[str, list[Row]] = field(default_factory=dict)
     sizes: dict[str, int] = field(default_factory=dict)
@@ -88,19 +89,22 @@ class Shard:
             self.rows[uid] = _shortened(self.rows[uid], ROWS)
             self._write(uid, written)
         while sum(self.sizes.values()) > BYTES:
-            longest = max(self.rows, key=lambda uid: (len(self.rows[uid]), self.sizes.get(uid, 0)))
-            shorter = _shortened(self.rows[longest], max(1, len(self.rows[longest]) // 2))
-            if len(shorter) == len(self.rows[longest]):
+            longest = max(self.rows, key=lambda uid: (_spare(self.rows[uid]), self.sizes.get(uid, 0)), default="")
+            if not longest or not _spare(self.rows[longest]):
                 if not self._forget_oldest(written):
                     break
                 continue
+            rows = self.rows[longest]
+            most = len(rows) // 2
+            while len(shorter := _shortened(rows, most)) == len(rows):
+                most //= 2  # the older half is pending
             self.rows[longest] = shorter
             self._write(longest, written)
         return written
 
     def _forget_oldest(self, written: dict[str, str | None]) -> bool:
-        """Every cron has one row left: the one that was decided longest ago is of a cron that is gone."""
-        closed = [uid for uid, rows in self.rows.items() if rows and rows[-1].outcome is not Outcome.PENDING]
+        """Nothing but newest and pending rows is left: the cron that was decided longest ago is one that is gone."""
+        closed = [uid for uid, rows in self.rows.items() if all(row.outcome is not Outcome.PENDING for row in rows)]
         if not closed:
             return False
         oldest = min(closed, key=lambda uid: self.rows[uid][-1].decided_at)
@@ -116,8 +120,17 @@ class Shard:
             written[uid] = None
             return
         text = encode(rows)
-        self.sizes[uid] = len(text)
+        self.sizes[uid] = _bytes(text)
         written[uid] = text
+
+
+def _spare(rows: list[Row]) -> int:
+    """How many rows may go: all but the newest and those that are pending."""
+    return sum(row.outcome is not Outcome.PENDING for row in rows[:-1])
+
+
+def _bytes(text: str) -> int:
+    return len(text.encode(errors="replace"))
 
 
 def _shortened(rows: list[Row], most: int) -> list[Row]:
@@ -131,9 +144,9 @@ def shard_from(data: Mapping[str, Any]) -> tuple[Shard, list[str]]:
     """The document that a ConfigMap's data is, and the entries that cannot be read (they stay as they are)."""
     shard, faults = Shard(), []
     for uid, text in data.items():
+        shard.sizes[uid] = _bytes(str(text))
         try:
             shard.rows[uid] = decode(text)
-            shard.sizes[uid] = len(text)
         except (ValueError, TypeError, KeyError, IndexError, AttributeError):
             faults.append(uid)
     return shard, faults

@@ -35,9 +35,11 @@ _NOTHING = object()
 
 
 def _extra(kind: str, path: Path, wanted: Any, live: Any) -> Any:
-    """What to patch at `path`: None = remove it, `_NOTHING` = leave it. Lists are replaced whole by an apply."""
+    """What to patch at `path`: None = remove it, `_NOTHING` = leave it."""
     if wanted is None:
         return _NOTHING if live is None or normalise.is_defaulted(kind, path, live) else None
+    if isinstance(wanted, list) and isinstance(live, list):
+        return _whole(kind, path, wanted, live)
     if not isinstance(wanted, Mapping) or not isinstance(live, Mapping) or len(path) >= DEPTH_LIMIT:
         return _NOTHING
     found: Body = {}
@@ -46,3 +48,15 @@ def _extra(kind: str, path: Path, wanted: Any, live: Any) -> Any:
         if extra is not _NOTHING:
             found[field] = extra
     return found or _NOTHING
+
+
+def _whole(kind: str, path: Path, wanted: list[Any], live: list[Any]) -> Any:
+    """Most lists are replaced whole by an apply. Those with keys (env, ports, containers) are merged, and keep what others added:
+    a merge patch replaces them, too."""
+    if len(path) >= DEPTH_LIMIT:
+        return _NOTHING
+    if len(wanted) != len(live):
+        return wanted
+    pairs = enumerate(zip(wanted, live, strict=True))
+    more = any(_extra(kind, (*path, place), ours, theirs) is not _NOTHING for place, (ours, theirs) in pairs)
+    return wanted if more else _NOTHING
