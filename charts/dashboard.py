@@ -40,9 +40,8 @@ class Panel(NamedTuple):
     description: str = ""
 
 
-def _more(counter: str, by: str, labels: str, *, more_than_none: bool = False) -> str:
-    text = f"sum by ({by}) (increase({counter}{{{labels}}}[$__rate_interval]))"
-    return f"{text} > 0" if more_than_none else text
+def _more(counter: str, by: str, labels: str) -> str:
+    return f"sum by ({by}) (increase({counter}{{{labels}}}[$__rate_interval]))"
 
 
 def _quantiles(name: str, labels: str) -> list[tuple[str, str]]:
@@ -144,19 +143,19 @@ ROWS: Final[dict[str, tuple[Panel, ...]]] = {
     "Runs": (
         Panel("Runs by phase", BARS, [(_more("syncd_runs_total", "phase", NS), "{{phase}}")]),
         Panel(
-            "Runs that failed",
-            BARS,
+            "Last failures",
+            TABLE,
             [
                 (
-                    _more(
-                        "syncd_runs_total",
-                        "namespace, kind, name",
-                        f'{NS}, phase=~"Failed|Error"',
-                        more_than_none=True,
+                    (
+                        "bottomk(20, time() - max by (namespace, kind, name) "
+                        f"(syncd_run_last_failure_timestamp_seconds{{{NS}}}))"
                     ),
-                    "{{namespace}}/{{kind}} {{name}}",
+                    "",
                 )
             ],
+            "s",
+            description="By origin, seconds ago",
         ),
         Panel(
             "Active runs",

@@ -2,7 +2,7 @@
 
 In: the tables of the rooms. Out: a page each in docs/ (or DIRECTORY); with `--check` nothing is written, and a page that is
 stale or missing is named on stderr with exit code 1. Without DIRECTORY also what else comes from tables, beyond docs/: the schema of the
-chart's values. Called by `make docs` and `make verify`.
+chart's values, its dashboard. Called by `make docs` and `make verify`.
 A new knob, metric, rule, variable or command is a row in its table; where a page reads badly, mend the table or this file.
 """
 
@@ -138,7 +138,7 @@ PAGES: Final[dict[str, Callable[[], str]]] = {
 }
 """Page → what makes it."""
 
-OTHERS: Final = (HERE.parent / "charts" / "schema.py",)
+OTHERS: Final = (HERE.parent / "charts" / "schema.py", HERE.parent / "charts" / "dashboard.py")
 """Programs that write what lies elsewhere, called with the same `--check`."""
 
 
