@@ -21,7 +21,6 @@ from syncd.cluster.kube import kinds
 from syncd.cluster.kube.store import KubeStore
 from syncd.cron.ledger import Outcome, Reason, Row
 from syncd.loops import shown
-from syncd.loops.condition import Condition
 from tests.chart.rendering import CHART, GOOD, objects, of_kind, text
 from tests.support import kubestore
 from tests.support.kubeapi import ApiServer, Failed
@@ -340,28 +339,27 @@ async def test_the_store_holds_its_lease(store: KubeStore) -> None:
         assert (await heard).holder == "one"
 
 
-FULL = Condition(
-    name="jobs",
-    url="https://git.example.org/jobs.git",
-    result="held",
-    reason="problems",
-    message="2 errors in 1 file",
-    ref="main",
-    seen="main@sha1:02",
-    applied="main@sha1:01",
-    applied_at="2026-01-01T11:00:00Z",
-    contact_at=NOON,
-    author="alice",
-    subject="more jobs",
-    errors=1,
-    warnings=1,
-    files=3,
-    offered=1,
-    conflicts=1,
-    objects={"CronWorkflow": 2},
-    by_hand=("ci/nightly: spec.suspend, alice, since 2026-01-01",),
-    held={"reason": "problems", "message": "2 errors in 1 file", "revision": "main@sha1:02"},
-)
+FULL = {
+    "name": "jobs",
+    "url": "https://git.example.org/jobs.git",
+    "result": "held",
+    "reason": "problems",
+    "message": "2 errors in 1 file",
+    "ref": "main",
+    "seen": "main@sha1:02",
+    "applied": "main@sha1:01",
+    "appliedAt": "2026-01-01T11:00:00Z",
+    "contactAt": "2026-01-01T12:00:00Z",
+    "author": "alice",
+    "subject": "more jobs",
+    "problems": {"error": 1, "warning": 1},
+    "files": 3,
+    "offered": 1,
+    "conflicts": 1,
+    "objects": {"CronWorkflow": 2},
+    "byHand": ["ci/nightly: spec.suspend, alice, since 2026-01-01"],
+    "held": {"reason": "problems", "message": "2 errors in 1 file", "revision": "main@sha1:02"},
+}
 """A source of which there is everything to say."""
 
 PROBLEMS = [
@@ -379,14 +377,14 @@ def test_the_crd_knows_every_field_of_a_status() -> None:
     definition = yaml.safe_load((CHART / "crds" / "sources.syncd.io.yaml").read_text())
     (version,) = definition["spec"]["versions"]
     fields = version["schema"]["openAPIV3Schema"]["properties"]
-    status = shown.status_of(FULL.to_json(), PROBLEMS, None, "2026-01-01T12:00:00Z", "once")
+    status = shown.status_of(FULL, PROBLEMS, None, "2026-01-01T12:00:00Z", "once")
     assert set(fields["status"]["properties"]) == set(status)
-    assert set(fields["spec"]["properties"]) == set(shown.spec_of(FULL.to_json(), "30s", "ci"))
+    assert set(fields["spec"]["properties"]) == set(shown.spec_of(FULL, "30s", "ci"))
 
 
 async def test_the_store_shows_its_sources_and_tells_events(store: KubeStore, api: ApiServer) -> None:
-    spec = shown.spec_of(FULL.to_json(), "30s", "ci")
-    status = shown.status_of(FULL.to_json(), PROBLEMS, None, "2026-01-01T12:00:00Z", "once")
+    spec = shown.spec_of(FULL, "30s", "ci")
+    status = shown.status_of(FULL, PROBLEMS, None, "2026-01-01T12:00:00Z", "once")
     await store.board.show("jobs", spec, status)
     (body,) = (await store.board.shown()).values()
     assert (body["spec"], body["status"]) == (spec, status)
