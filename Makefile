@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up test kube-tools test-kube check fmt lint types layers docs verify image-test bench clean
+.PHONY: help setup up test kube-tools test-kube check fmt lint types layers docs verify image-test bench bench-kube clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-10s %s\n", $$1, $$2}'
@@ -66,6 +66,9 @@ image-test: $(VENV)/.dev ## The steps of the Dockerfile outside of Docker (downl
 
 bench: $(VENV)/.dev ## Measure what is hot; JSON on stdout (ARGS='--only steps')
 	@$(BIN)/python -m bench $(ARGS)
+
+bench-kube: kube-tools ## The same on a real Kubernetes API server: sync, crons, memory (ARGS='--only kube-crons')
+	@$(BIN)/python -m bench --kube $(ARGS)
 
 clean: ## Remove what was installed and built
 	@rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -32,7 +32,7 @@ _ZONE: Final = ZoneInfo("Europe/Paris")
 _BATCH: Final = 250
 
 
-class _MovedClock(SystemClock):
+class MovedClock(SystemClock):
     """The real clock, moved on."""
 
     shift = timedelta()
@@ -78,7 +78,7 @@ async def _batch(state: Path, count: int) -> float:
 
 async def _fired(state: Path, count: int, lead_seconds: float, *, busy: bool) -> list[float]:
     """Seconds from the slot to each Workflow. lead_seconds: from the start of the loops to the slot."""
-    clock = _MovedClock()
+    clock = MovedClock()
     config = Config(state=str(state), runtime=Runtime.SANDBOX)
     slot = (clock.now() + timedelta(minutes=3)).replace(second=0, microsecond=0)
     with mock.patch.object(making, "SystemClock", lambda: clock):

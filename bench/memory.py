@@ -56,21 +56,26 @@ def _resident(state: Path, sources: str, objects: int, rest_seconds: float) -> M
     state.mkdir(mode=0o700)
     config = state / "syncd.yaml"
     config.write_text(f"state: {state}\nruntime: sandbox\nlisten: {{port: 0}}\n{sources}")
-    with _daemon(state, config) as pid:
+    with daemon(state, config) as pid:
         deadline = time.monotonic() + _PATIENCE_SECONDS
-        while _objects(state) < objects:
-            _wait(pid, deadline, f"{objects} objects")
-        while not _rests(pid, rest_seconds):
-            _wait(pid, deadline, "rest")
-        status = Path(f"/proc/{pid}/status").read_text()
-        found = dict(line.split(":", 1) for line in status.splitlines() if line.startswith(("Vm", "Rss")))
-        sizes = {name: int(value.split()[0]) * 1024 for name, value in found.items()}
-    say(f"memory: {objects} objects: {sizes['VmRSS'] / _MB:.0f} MB, at most {sizes['VmHWM'] / _MB:.0f} MB")
-    return {"resident": sizes["VmRSS"], "peak": sizes["VmHWM"], "anonymous": sizes["RssAnon"]}
+        while metric(state, "syncd_source_objects") < objects:
+            wait(pid, deadline, f"{objects} objects")
+        while not rests(pid, rest_seconds):
+            wait(pid, deadline, "rest")
+        found = sizes(pid)
+    say(f"memory: {objects} objects: {found['VmRSS'] / _MB:.0f} MB, at most {found['VmHWM'] / _MB:.0f} MB")
+    return {"resident": found["VmRSS"], "peak": found["VmHWM"], "anonymous": found["RssAnon"]}
+
+
+def sizes(pid: int) -> Mapping[str, int]:
+    """What /proc says of a process's memory, in bytes: VmRSS, VmHWM (its peak), RssAnon, …"""
+    status = Path(f"/proc/{pid}/status").read_text()
+    found = dict(line.split(":", 1) for line in status.splitlines() if line.startswith(("Vm", "Rss")))
+    return {name: int(value.split()[0]) * 1024 for name, value in found.items()}
 
 
 @contextlib.contextmanager
-def _daemon(state: Path, config: Path) -> Iterator[int]:
+def daemon(state: Path, config: Path) -> Iterator[int]:
     """A running daemon; ended by SIGTERM."""
     with (state / "said").open("w") as said:
         process = subprocess.Popen(
@@ -90,26 +95,31 @@ def _daemon(state: Path, config: Path) -> Iterator[int]:
                 process.wait()
 
 
-def _objects(state: Path) -> int:
-    """How many objects the daemon's metrics count; -1 while it does not answer."""
+def url(state: Path) -> str:
+    """Of the running daemon. Raises OSError or ValueError before it listens."""
+    return str(json.loads((state / "daemon.json").read_text())["url"])
+
+
+def metric(state: Path, name: str) -> int:
+    """The sum of a metric's series; -1 while the daemon does not answer, 0 where it has no such series."""
     try:
-        url = json.loads((state / "daemon.json").read_text())["url"]
-        with urllib.request.urlopen(f"{url}/metrics", timeout=10) as answer:
+        with urllib.request.urlopen(f"{url(state)}/metrics", timeout=10) as answer:
             lines = answer.read().decode().splitlines()
     except (OSError, ValueError, urllib.error.URLError):
         return -1
-    return sum(int(float(line.split()[-1])) for line in lines if line.startswith("syncd_source_objects{"))
+    return sum(int(float(line.split()[-1])) for line in lines if line.startswith((f"{name}{{", f"{name} ")))
 
 
-def _wait(pid: int, deadline: float, awaited: str) -> None:
+def wait(pid: int, deadline: float, awaited: str, seconds: float = 0.1) -> None:
+    """Sleep a while. Raises RuntimeError where the daemon has ended, or the deadline (monotonic) is over."""
     if time.monotonic() > deadline:
         raise RuntimeError(f"the daemon did not come to {awaited} within {_PATIENCE_SECONDS:g} s")
     if _ticks(pid) is None:
         raise RuntimeError("the daemon has ended")
-    time.sleep(0.1)
+    time.sleep(seconds)
 
 
-def _rests(pid: int, seconds: float) -> bool:
+def rests(pid: int, seconds: float) -> bool:
     """Whether it used next to no processor time for a while."""
     before = _ticks(pid)
     time.sleep(seconds)
