@@ -64,7 +64,7 @@ async def compare(
 
 def _is_telling(change: Change, records: Records) -> bool:
     """Whether a change is more than an object that stays and is known."""
-    return change.verb is not Verb.KEEP or bool(change.diff) or change.key not in records.owned
+    return change.verb is not Verb.KEEP or bool(change.diff) or change.waits or change.key not in records.owned
 
 
 async def _live(objects: Objects, keys: Collection[Key]) -> AsyncIterator[tuple[set[Key], Mapping[Key, Body]]]:

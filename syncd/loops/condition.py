@@ -9,13 +9,16 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from syncd.base.clock import rfc3339
 from syncd.base.problems import Problem, Severity
+from syncd.loops.apply import Outcome
+from syncd.loops.findings import Findings
 from syncd.loops.intake import Intake
 from syncd.loops.inventory import Records
 from syncd.observe.events import SourceSynced
+from syncd.plan.plan import Verb
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +27,9 @@ class Condition:
 
     result: starting | applied | unchanged | held | failed | suspended; reason: one word, "" where all is well;
     message: for people; since: when result and reason became so; seen: the revision that the remote stands at;
-    applied: the one in force; held: reason and revision while it is held; contact_at: when the remote last answered.
-    Moments are aware; None = not yet.
+    applied: the one in force; held: reason and revision while it is held; contact_at: when the remote last answered;
+    refused: objects that are not written, conflicts: those of them of which another manager declares a field; waiting: what is
+    being deleted, and why it is there still. Moments are aware; None = not yet.
     """
 
     name: str
@@ -50,8 +54,10 @@ class Condition:
     files: int = 0
     offered: int = 0
     refused: int = 0
+    conflicts: int = 0
     objects: dict[str, int] = field(default_factory=dict)
     by_hand: tuple[str, ...] = ()
+    waiting: tuple[str, ...] = ()
     held: dict[str, str] | None = None
     last: dict[str, Any] = field(default_factory=dict)
 
@@ -60,7 +66,7 @@ class Condition:
         value = asdict(self)
         errors, warnings = value.pop("errors"), value.pop("warnings")
         value["problems"] = {"error": errors, "warning": warnings}
-        value["by_hand"] = list(self.by_hand)
+        value["by_hand"], value["waiting"] = list(self.by_hand), list(self.waiting)
         return {_camel(name): rfc3339(item) if isinstance(item, datetime) else item for name, item in value.items()}
 
 
@@ -80,7 +86,45 @@ class SyncReport:
     unchanged: int = 0
     offered: int = 0
     started: int = 0
+    drifted: int = 0
     seconds: float = 0.0
+
+    def counts(self) -> dict[str, Any]:
+        """What `Condition.last` tells of it."""
+        return {name: getattr(self, name) for name in _COUNTED}
+
+
+_COUNTED: Final = (
+    "result",
+    "revision",
+    "created",
+    "updated",
+    "deleted",
+    "unchanged",
+    "offered",
+    "started",
+    "drifted",
+    "seconds",
+)
+
+
+def reported(outcome: Outcome, records: Records, revision: str, drifted: int) -> SyncReport:
+    """What an apply did, counted. drifted: objects that were put right."""
+    counts = {verb: outcome.count(verb) for verb in Verb}
+    created, updated, deleted = counts[Verb.CREATE], counts[Verb.UPDATE], counts[Verb.DELETE]
+    told = created + updated + deleted + counts[Verb.OFFER] + counts[Verb.RUN] + counts[Verb.WITHDRAW]
+    return SyncReport(
+        "applied" if told else "unchanged",
+        revision=revision,
+        applied_revision=records.revision,
+        created=created,
+        updated=updated,
+        deleted=deleted,
+        unchanged=max(0, len(records.owned) - created - updated),
+        offered=counts[Verb.OFFER] + counts[Verb.RUN],
+        started=counts[Verb.RUN],
+        drifted=drifted,
+    )
 
 
 def stated(
@@ -91,8 +135,7 @@ def stated(
     taken: Intake,
     records: Records,
     problems: Sequence[Problem],
-    refused: int,
-    by_hand: Sequence[str],
+    findings: Findings,
 ) -> Condition:
     """The condition after `old`. said: result, reason, message; `since` moves only with result and reason."""
     result, reason, message = said
@@ -115,9 +158,11 @@ def stated(
         warnings=len(problems) - errors,
         ignored=len(taken.ignored),
         offered=sum(bool(one.digest) for one in records.remembered.values()),
-        refused=refused,
+        refused=len(findings.refused),
+        conflicts=findings.conflicts,
         objects=dict(sorted(Counter(key.kind for key in records.owned).items())),
-        by_hand=tuple(by_hand),
+        by_hand=tuple(sorted(findings.hands.values())),
+        waiting=tuple(sorted(findings.waiting.values())),
         held={"reason": reason, "message": message, "revision": taken.revision} if result == "held" else None,
     )
 
@@ -141,12 +186,9 @@ def synced(condition: Condition, report: SyncReport, at: datetime) -> SourceSync
         warnings=condition.warnings,
         objects=tuple(condition.objects.items()),
         offered=condition.offered,
+        conflicts=condition.conflicts,
+        drifted=report.drifted,
     )
-
-
-def first_line(error: BaseException) -> str:
-    """The message without what follows its first line; the name of the class where there is none."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:500]
 
 
 def _camel(name: str) -> str:

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Protocol
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Protocol
 
 from syncd.argo.manifest import Body, Key, Manifest
 from syncd.base.problems import Problem, Severity
@@ -51,7 +51,8 @@ class Intake:
     """What a source stands at, read and judged.
 
     fetched: the last revision taken in, without its content, None = none yet; pending: keys whose fate at that revision
-    has not been carried out; problems: all, in order of their places; ignored: (path, why).
+    has not been carried out; problems: all, in order of their places; ignored: (path, why); reading: a thread works on the
+    workspace, and `manifests` must not be looked at.
     """
 
     def __init__(self, source: Source, objects: Objects, workspace: Workspace, options: decode.Options) -> None:
@@ -63,6 +64,7 @@ class Intake:
         self._ignored: dict[str, tuple[tuple[str, str], ...]] = {}
         self._foreign: dict[Key, str] = {}  # templates of others that the source refers to → their versions
         self._stopping = False
+        self.reading = False  # a thread works on the workspace: nobody else may look
         self.fetched: Fetched | None = None
         self.pending: set[Key] = set()
         self.problems: list[Problem] = []
@@ -86,7 +88,7 @@ class Intake:
         fetched = await self._source.fetch(revision, self.fetched)
         self._stopping = False
         try:
-            await asyncio.to_thread(self._read, fetched)
+            await self._in_thread(self._read, fetched)
         except asyncio.CancelledError:
             self._stopping = True  # the thread cannot be interrupted, but it can be told
             raise
@@ -95,6 +97,15 @@ class Intake:
         await self.look_around()
         found = (entry for entries in self._ignored.values() for entry in entries)
         self.ignored = sorted([*found, *fetched.ignored.items()])
+
+    async def _in_thread(self, work: Callable[[Any], None], what: Any) -> None:
+        self.reading = True
+        try:
+            await asyncio.to_thread(work, what)
+        except Exception:
+            self.reading = False
+            raise
+        self.reading = False  # not after a cancellation: the thread goes on
 
     def _read(self, fetched: Fetched) -> None:
         """Decode what changed and lint what that touches. In a thread."""
@@ -140,7 +151,7 @@ class Intake:
         changed = {key: others.get(key) for key in asked if _version(others.get(key)) != self._foreign.get(key, "")}
         if not changed:
             return False
-        await asyncio.to_thread(self._workspace.live_changed, changed)
+        await self._in_thread(self._workspace.live_changed, changed)
         for key, body in changed.items():
             if body is None:
                 del self._foreign[key]

@@ -5,15 +5,26 @@ Made of the configuration by `app` (`options`), read by `loops.sync`. Pure.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from types import MappingProxyType
+from typing import Final
 
 from syncd.argo import labels
-from syncd.config import model
+from syncd.argo.manifest import Path
+from syncd.base.errors import ConfigError
+from syncd.config import fieldpath, model
 from syncd.plan import guard
 from syncd.plan.plan import Policy
 from syncd.source import decode, snapshot
+
+BATCH: Final = 100
+"""Embedded: some milliseconds during which no cron can write."""
+
+BATCH_OF_A_CLUSTER: Final = 500
+"""Requests run beside each other there, and the end of each batch waits for the slowest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +46,18 @@ class Options:
     max_delete_fraction: float = guard.MAX_DELETE_FRACTION
     retired: frozenset[str] = frozenset()
     suspended: bool = False
+    ignore: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
+    instance: str = ""
+    batch: int = BATCH
 
 
 def options(source: model.Source, config: model.Config, retired: Iterable[str] = ()) -> Options:
-    """What the configuration says of a source. retired: sources that have an inventory and are configured no more."""
+    """What the configuration says of a source. retired: sources that have an inventory and are configured no more.
+
+    Raises ConfigError where `ignore` names a kind that is none of ours.
+    """
+    in_cluster = config.mode is model.Mode.KUBERNETES
+    fires = in_cluster and config.schedule.scheduler is model.Scheduler.SYNCD
     return Options(
         decode=decode.Options(
             namespace=source.namespace,
@@ -56,7 +75,31 @@ def options(source: model.Source, config: model.Config, retired: Iterable[str] =
         max_delete_fraction=source.prune.max_delete_fraction,
         retired=frozenset(retired) - {source.name},
         suspended=source.suspend,
+        ignore=ignored_fields(source),
+        instance=labels.SYNCD_INSTANCE if fires else "",
+        batch=BATCH_OF_A_CLUSTER if in_cluster else BATCH,
     )
+
+
+def ignored_fields(source: model.Source) -> Mapping[str, tuple[Path, ...]]:
+    """`ignore` of a source, as paths. Raises ConfigError, naming every fault: `config.load` has found the others already."""
+    faults: list[str] = []
+    found: dict[str, tuple[Path, ...]] = {}
+    for kind, fields in source.ignore.items():
+        if kind not in labels.API_VERSION_OF:
+            near = difflib.get_close_matches(kind, labels.API_VERSION_OF, n=1)
+            remedy = f"did you mean {near[0]}" if near else f"known: {', '.join(sorted(labels.API_VERSION_OF))}"
+            faults.append(f'source {source.name}: ignore: no such kind "{kind[:100]}"; {remedy}')
+        paths: list[Path] = []
+        for text in fields:
+            try:
+                paths.append(fieldpath.parse(text))
+            except ValueError as wrong:
+                faults.append(f'source {source.name}: ignore.{kind[:100]}: "{text[:200]}": {wrong}')
+        found[kind] = tuple(paths)
+    if faults:
+        raise ConfigError("\n".join(faults))
+    return MappingProxyType(found)
 
 
 def policy(
@@ -78,4 +121,6 @@ def policy(
         namespaces=read.namespaces,
         retired=terms.retired,
         no_deletes=no_deletes,
+        ignore=terms.ignore,
+        instance=terms.instance,
     )
