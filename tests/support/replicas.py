@@ -81,7 +81,7 @@ class Replica:
 
     def url(self) -> str:
         """Where it listens. Waits for that."""
-        told = until(lambda: _json(self.state / "daemon.json"), 30, lambda: f"{self.name} listens; log:\n{self.log}")
+        told = until(lambda: _json(self.state / "daemon.json"), 90, lambda: f"{self.name} listens; log:\n{self.log}")
         return str(told["url"])
 
     def token(self) -> str:
@@ -182,7 +182,7 @@ def until(check: Callable[[], Any], seconds: float, what: str | Callable[[], str
         time.sleep(0.05)
 
 
-def leader(of: list[Replica], seconds: float = 30) -> Replica:
+def leader(of: list[Replica], seconds: float = 90) -> Replica:
     """The one that leads; waits for it."""
     return until(
         lambda: next((replica for replica in of if replica.leads()), None),
