@@ -46,7 +46,7 @@ def test_the_server_is_what_go_mod_pins(api: ApiServer) -> None:
 
 def test_the_tools_are_there_and_a_second_build_does_nothing() -> None:
     for name in (*kubetools.GO_PACKAGES, *kubetools.DEBIAN_PROGRAMS, "kubectl"):
-        assert os.access(kubetools.program(name), os.X_OK)
+        assert os.access(kubetools.find(name), os.X_OK)
     said: list[str] = []
     started = time.monotonic()
     assert kubetools.build(said.append) == []
@@ -57,7 +57,7 @@ def test_the_tools_are_there_and_a_second_build_does_nothing() -> None:
 @pytest.mark.parametrize("name", ["helm", "promtool", "prometheus"])
 def test_a_program_runs(name: str) -> None:
     flag = "version" if name == "helm" else "--version"
-    done = subprocess.run([kubetools.program(name), flag], capture_output=True, text=True, check=True, timeout=30)
+    done = subprocess.run([kubetools.find(name), flag], capture_output=True, text=True, check=True, timeout=30)
     assert "version" in done.stdout + done.stderr
 
 
@@ -238,6 +238,7 @@ def test_the_controllers_collect_what_an_owner_leaves_behind(api: ApiServer, nam
 
 def test_nothing_outlives_a_process_that_is_killed(tmp_path: Path) -> None:
     """kill -9 of the tests: no server, no folder stays."""
+    kubetools.find("kube-apiserver")
     script = (
         "import sys, time; from pathlib import Path; from tests.support import kubeapi\n"
         "with kubeapi.running(Path(sys.argv[1]), crds=None) as api:\n"

@@ -34,7 +34,7 @@ from tests.support import kubeprocess, kubetools
 from tests.support.conformance import conformance_dir
 from tests.support.kubetokens import SigningKey
 
-READY_SECONDS = 60.0
+READY_SECONDS = 90.0
 _LENIENCE_SECONDS = 60
 ISSUER = "https://kubernetes.default.svc"
 CONTROLLERS = (
@@ -119,7 +119,7 @@ class ApiServer:
         self.processes.kill_all()
 
     def wait_ready(self) -> None:
-        """Until /readyz says ok. Raises RuntimeError with the end of the log where the server ended or a minute is over."""
+        """Until /readyz says ok. Raises RuntimeError with the end of the log where the server ended or took too long."""
         limit = time.monotonic() + READY_SECONDS
         while time.monotonic() < limit and self.processes.run("kube-apiserver") and self.processes.run("etcd"):
             with contextlib.suppress(OSError, http.client.HTTPException, Failed):

@@ -2,7 +2,7 @@
 
 `make kube-tools` runs this file: it builds what is missing of tests/kube/tools (a Go module of nothing but tool dependencies)
 and unpacks Debian's `prometheus` beside it, into a cache folder outside the repository that is named for the hash of go.mod
-and go.sum. The first time costs about twelve minutes of two cores, after that nothing. Tests never build: `program` answers
+and go.sum. The first time costs about twelve minutes of two cores, after that nothing. Tests never build: `find` answers
 a path, or skips the test and says what to do. Source of the build's flags: without gitVersion the server calls itself
 v0.0.0-master, and clients that look at the version misbehave.
 """
@@ -24,6 +24,7 @@ from functools import lru_cache
 from pathlib import Path
 
 import pytest
+from _pytest.outcomes import Skipped  # pytest.skip.Exception, which mypy does not know as a class
 
 MODULE = Path(__file__).resolve().parents[1] / "kube" / "tools"
 
@@ -36,12 +37,12 @@ GO_PACKAGES = {
 DEBIAN_PROGRAMS = ("prometheus", "promtool")
 
 
-class Missing(Exception):
-    """A program cannot be had here. The message says why, and what to do."""
+class Missing(Skipped):
+    """A program cannot be had here: a test that does not catch this is skipped. The message says why, and what to do."""
 
 
 def program(name: str) -> Path:
-    """The path of a program of the tables above, or of `kubectl`. Skips the test where it is not there."""
+    """The path of a program, for a test: skips it where the program is not there."""
     try:
         return find(name)
     except Missing as reason:
@@ -49,7 +50,7 @@ def program(name: str) -> Path:
 
 
 def find(name: str) -> Path:
-    """As `program`, for those that are no test. Raises Missing."""
+    """The path of a program of the tables above, or of `kubectl`. Raises Missing."""
     if name == "kubectl":
         return _kubectl()
     if name not in (*GO_PACKAGES, *DEBIAN_PROGRAMS):
