@@ -18,7 +18,7 @@ WIDE_CAP: Final = 8000
 """Label sets of a metric that has several for each: of 2,000 crons, four each (outcomes and reasons, phases)."""
 
 HISTOGRAM_CAP: Final = 300
-"""A histogram costs a series per bucket: prometheus-client writes some 45,000 series a second."""
+"""A histogram costs a series per bucket."""
 
 
 class Type(StrEnum):

@@ -1,37 +1,29 @@
 """Metrics: events in, the text of `/metrics` out. The only import of prometheus_client.
 
-Subscribed to the bus by `app`; `render` is called by the server's route. What exists is in `catalogue`; here is only how
-events move it. A registry of its own (no global one): two in one process do not know each other.
+Subscribed to the bus by `app`; `render` is called by the server's route. What exists is in `catalogue`, how it is written in
+`series`; here is only how events move it. prometheus-client tells of the process, and reads what a scraper accepts.
 
-Trap: prometheus-client takes some 20 µs per series at a scrape, so every family has a cap on its label sets, and the
-series of a cron or source go with it (argo-workflows#13683, flux2#1479: thousands of dead series).
+Trap: thousands of dead series (argo-workflows#13683, flux2#1479). So every family has a cap on its label sets, and the series of
+a cron or source go with it.
 """
 
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any, cast
+from typing import Any
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, metrics_core
+from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.exposition import choose_encoder
-from prometheus_client.metrics import MetricWrapperBase
 
 from syncd.argo.manifest import Key
 from syncd.base.clock import Clock
 from syncd.cron.ledger import Outcome
 from syncd.observe import events
-from syncd.observe.catalogue import METRICS, OTHER, Metric, Type
+from syncd.observe.catalogue import METRICS, Type
 from syncd.observe.events import Event
-
-_MAKERS: dict[Type, Callable[..., MetricWrapperBase]] = {
-    Type.COUNTER: Counter,
-    Type.GAUGE: Gauge,
-    Type.HISTOGRAM: Histogram,
-}
-
-Labels = tuple[str, ...]
+from syncd.observe.series import Family, Labels
 
 _OF_RUNS = (
     "syncd_runs_total",
@@ -47,59 +39,15 @@ _OF_THE_LEADER = tuple(
 )
 
 
-class Family:
-    """The series of one metric: made on first use, bounded by the metric's cap, removed by their labels."""
-
-    def __init__(
-        self, name: str, metric: Metric, registry: CollectorRegistry, overflowed: Callable[[str], None]
-    ) -> None:
-        more: dict[str, Any] = {"buckets": metric.buckets} if metric.buckets else {}
-        self._name = name
-        self._metric = metric
-        self._made = _MAKERS[metric.type](name, metric.help, metric.labels, registry=registry, **more)
-        self._known: dict[Labels, Any] = {}
-        self._overflowed = overflowed
-
-    def at(self, *labels: str) -> Any:
-        """The series with these label values, or `other`'s where there is no more room."""
-        if not self._metric.labels:
-            return self._made
-        child = self._known.get(labels)
-        if child is None:
-            if not self.has(*labels):
-                self._overflowed(self._name)
-                labels = (OTHER,) * len(self._metric.labels)
-            child = self._known[labels] = self._made.labels(*labels)
-        return child
-
-    def has(self, *labels: str) -> bool:
-        """Whether the series has room of its own, or would get it."""
-        return labels in self._known or len(self._known) < self._metric.cap
-
-    def drop(self, *labels: str) -> None:
-        """Drop the one series with these label values. Not there: nothing happens."""
-        if self._known.pop(labels, None) is not None:
-            self._made.remove(*labels)
-
-    def remove(self, **labels: str) -> None:
-        """Drop every series whose labels have these values. None: nothing happens."""
-        places = [(self._metric.labels.index(name), value) for name, value in labels.items()]
-        for known in [k for k in self._known if all(k[place] == value for place, value in places)]:
-            del self._known[known]
-            self._made.remove(*known)
-
-
 class Metrics:
     """Moves the catalogue's metrics by events. Use from one thread; `render` may be called from another."""
 
     def __init__(self, clock: Clock, *, version: str, mode: str = "embedded", process: bool = True) -> None:
         self._clock = clock
-        self._registry = CollectorRegistry()
-        self._families: dict[str, Family] = {}
-        for name, metric in METRICS.items():
-            self._families[name] = Family(name, metric, self._registry, self._overflow)
+        self._process = CollectorRegistry()
         if process:
-            ProcessCollector(registry=self._registry)
+            ProcessCollector(registry=self._process)
+        self._families = {name: Family(name, metric, self._overflow) for name, metric in METRICS.items()}
         self._of("syncd_build_info").at(version, platform.python_version(), mode).set(1)
         self._active: dict[str, Labels] = {}  # uid of a run that has not ended → its labels
         self._leaving: set[Labels] = set()  # crons that are gone while runs of theirs are not
@@ -143,13 +91,9 @@ class Metrics:
             encode, content_type = choose_encoder(accept)
         except (TypeError, ValueError, LookupError):
             encode, content_type = choose_encoder("")
-        return encode(cast("CollectorRegistry", self)), content_type
-
-    def collect(self) -> Iterator[metrics_core.Metric]:
-        """All families, without the `_created` series: they double the scrape, and who needs them has the counter."""
-        for family in self._registry.collect():
-            family.samples = [sample for sample in family.samples if not sample.name.endswith("_created")]
-            yield family
+        openmetrics = content_type.startswith("application/openmetrics-text")
+        ours = "".join([family.text(openmetrics) for family in self._families.values()])
+        return ours.encode() + encode(self._process), content_type  # that one ends with what has to stand at the end
 
     def remember_success(self, namespace: str, origin: str, at: datetime) -> None:
         """What an earlier process saw: without it, "last success" would be blank after every restart.
@@ -214,7 +158,7 @@ class Metrics:
             family.at(*labels).set(self._success[labels])
 
     def _starts_held(self, event: events.StartsHeld) -> None:
-        self._of("syncd_starts_held").remove()
+        self._of("syncd_starts_held").clear()
         if event.reason:
             self._of("syncd_starts_held").at(event.reason).set(1)
 
@@ -242,7 +186,7 @@ class Metrics:
 
     def _moment(self, name: str, cron: Key, moment: datetime | None) -> None:
         if moment is None:
-            self._of(name).drop(cron.namespace, cron.name)
+            self._of(name).remove(cron.namespace, cron.name)
         else:
             self._set_own(name, (cron.namespace, cron.name), moment.timestamp())
 
@@ -253,7 +197,7 @@ class Metrics:
     def _cron_removed(self, event: events.CronRemoved) -> None:
         namespace, name = event.cron.namespace, event.cron.name
         for family in _OF_CRONS:
-            self._of(family).remove(namespace=namespace, name=name)
+            self._of(family).remove(namespace, name)
         labels = (namespace, "cron", name)
         self._leaving.add(labels)
         self._leave(labels)
@@ -262,10 +206,10 @@ class Metrics:
         """Drop the series of runs whose cron is gone; the gauge of active ones once the last of them has ended."""
         namespace, kind, name = labels
         for family in _OF_RUNS:
-            self._of(family).remove(namespace=namespace, kind=kind, name=name)
+            self._of(family).remove(namespace, kind, name)
         self._success.pop(labels, None)
         if labels not in self._active.values():
-            self._of("syncd_runs_active").remove(namespace=namespace, kind=kind, name=name)
+            self._of("syncd_runs_active").remove(namespace, kind, name)
             self._leaving.discard(labels)
 
     # Sources
@@ -293,7 +237,7 @@ class Metrics:
             if count:
                 self._of("syncd_sync_changes_total").at(source, change).inc(count)
         for family in ("syncd_source_info", "syncd_sync_held", "syncd_source_objects"):
-            self._of(family).remove(source=source)
+            self._of(family).remove(source)
         self._of("syncd_source_info").at(source, event.revision, event.applied_revision).set(1)
         if event.result == "held":
             self._of("syncd_sync_held").at(source, event.reason).set(1)
@@ -308,7 +252,7 @@ class Metrics:
         self._contact.pop(event.source, None)
         for name, metric in METRICS.items():
             if "source" in metric.labels:
-                self._of(name).remove(source=event.source)
+                self._of(name).remove(event.source)
 
     def _drift_corrected(self, event: events.DriftCorrected) -> None:
         self._of("syncd_sync_drift_total").at(event.source, event.object.kind).inc()
@@ -327,7 +271,7 @@ class Metrics:
             return
         for name in _OF_THE_LEADER:
             if event.leading or METRICS[name].type is Type.GAUGE:
-                self._of(name).remove()
+                self._of(name).clear()
         for table in (self._active, self._leaving, self._success, self._contact):
             table.clear()
 

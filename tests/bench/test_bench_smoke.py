@@ -22,6 +22,7 @@ PROMISED = {
     "load": ["load-cold", "load-again"],
     "memory": ["memory"],
     "help": ["help"],
+    "scrape": ["scrape"],
 }
 
 
