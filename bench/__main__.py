@@ -28,6 +28,7 @@ GROUPS: Final = {
     "load": "bench.load",
     "memory": "bench.memory",
     "help": "bench.start",
+    "scrape": "bench.scrape",
 }
 """Name of the group → module with `measure(folder, quick)`."""
 
