@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -25,11 +25,12 @@ from syncd.base.problems import Problem
 from syncd.base.units import go_duration
 from syncd.cluster.kube import kinds
 from syncd.cluster.kube.door import Access, home_namespace, open_door
+from syncd.cluster.kube.pods import KubePods
 from syncd.cluster.kube.store import Home, KubeStore
 from syncd.config import model
 from syncd.config.model import Config, Scheduler
 from syncd.cron import due
-from syncd.execute.api import LogLine
+from syncd.execute.podlogs import PodLogs
 from syncd.loops import byhand, lead, shown
 from syncd.loops.drift import DriftLoop
 from syncd.loops.fire import FireLoop
@@ -124,7 +125,9 @@ class Acting:
         urgent = parts.store.view(urgent=True)
         self.show = ShowLoop(parts.store.board, clock, self.sources, self._about, self._source_key)
         self.tidy = TidyLoop(parts.store, clock, config.retention.ledger_age, config.retention.ledger_count)
-        self.watch = WatchLoop(parts.store, clock, parts.bus.publish, since=alive)
+        self.watch = WatchLoop(
+            parts.store, clock, parts.bus.publish, since=alive, remember=parts.metrics.remember_success
+        )
         self.drift = DriftLoop(parts.store, self.sources)
         self.fire: FireLoop | None = None
         if config.schedule.enabled and config.schedule.scheduler is Scheduler.SYNCD:
@@ -235,18 +238,9 @@ class NoBytes:
         raise Unsupported("artifacts of runs in a cluster are served by Argo's server: use its UI, or `argo cp`")
 
 
-class NoLogs:
-    """Implements `execute.api.Logs`."""
-
-    async def read(self, run_uid: str, **asked: Any) -> AsyncIterator[LogLine]:
-        raise Unsupported("logs of runs in a cluster are those of their pods: use `kubectl logs` or `argo logs`")
-        yield  # an iterator all the same
-
-    def stop_following(self, run_uid: str) -> None:
-        """Nobody follows."""
-
-    async def remove(self, run_uid: str) -> None:
-        """They go with the pods."""
+def logs_of(parts: ClusterParts) -> PodLogs:
+    """Logs of runs in a cluster: those of their pods."""
+    return PodLogs(KubePods(parts.people.door))
 
 
 class PeoplesCrons(byhand.Hands):

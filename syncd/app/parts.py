@@ -131,6 +131,7 @@ def make(state: Path, config: Config, store: EmbeddedStore, *, act: bool) -> Par
         held=lambda: runs.held,
         revision_of=board.revision_of,
         terminate=terminate,
+        finish_within=config.schedule.finish_within,
     )
     lints = Lints(store, config)
     submitter = Submitter(store, runs, collect, clock, random, lints.lint)

@@ -97,8 +97,9 @@ def test_no_slot_is_lost_and_none_is_doubled(
         for name, seconds in crons.items():
             made = api.call("POST", path, cron(name, namespace, seconds, "Forbid" if name == "forbid" else "Allow"))
             born[name] = datetime.fromisoformat(made["metadata"]["creationTimestamp"])
-        for number in range(ROUNDS):
-            takeovers.append(_round(api, namespace, three, chance, kill_the_leader=number % 2 == 0))
+        takeovers.extend(
+            _round(api, namespace, three, chance, kill_the_leader=number % 2 == 0) for number in range(ROUNDS)
+        )
         time.sleep(6)  # a queue of Forbid runs empty
         end = datetime.now(UTC).timestamp() - 1
         time.sleep(4)
