@@ -1,8 +1,8 @@
 """Where everything is constructed, and nowhere else.
 
 `serve(config)` is the daemon, until a signal: embedded (`parts`, `daemon`), or one replica of a cluster's (`cluster`, `replica`), as
-the configuration's mode says. `offline(state)` is the embedded application on a private socket while no daemon runs. `real` holds
-the real clock and randomness, `common` and `faces` what both modes share.
+the configuration's mode says. `offline(state)` is the embedded application on a private socket while no daemon runs, `at_cluster(config)`
+that of a cluster for one command. `real` holds the real clock and randomness, `common` and `faces` what both modes share.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from syncd.app.real import state_directory
 from syncd.base.errors import Unsupported
 from syncd.config.model import Config, Mode
 
-__all__ = ["offline", "serve", "state_directory"]
+__all__ = ["at_cluster", "offline", "serve", "state_directory"]
 
 
 def serve(config: Config, *, words: bool, reread: Reread | None = None, config_file: Path | None = None) -> int:
@@ -44,3 +44,10 @@ def need_kubernetes() -> None:
         raise Unsupported(
             "the Kubernetes client is not installed; install syncd with it: pip install 'syncd[kubernetes]'"
         )
+
+
+def at_cluster(config: Config) -> AbstractContextManager[tuple[Path, str]]:
+    """As `beside.beside`."""
+    from syncd.app import beside
+
+    return beside.beside(config)

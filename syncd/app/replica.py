@@ -74,7 +74,7 @@ class Replica:
         services = cluster.services(
             parts,
             sources=lambda: self._board if self.lead.leading and self._board.loops else parts.shown,
-            logs=cluster.NoLogs(),
+            logs=cluster.logs_of(parts),
             about=self._about,
             ready=self._not_ready,
             live=list,

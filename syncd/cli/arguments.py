@@ -34,13 +34,38 @@ def add_global(made: argparse.ArgumentParser, *, short_namespace: bool = True) -
     group.add_argument("--server", default="", metavar="URL", help="talk to the syncd at this address ($SYNCD_SERVER)")
     group.add_argument("--token", default="", help="the token for --server; $SYNCD_TOKEN is not seen by other users")
     group.add_argument("--token-file", default="", metavar="FILE", help="file with the token for --server")
+    group.add_argument("--context", default="", metavar="NAME", help="the cluster of this context ($SYNCD_CONTEXT)")
+    group.add_argument("--kubeconfig", default="", metavar="FILE", help="file with the contexts (else $KUBECONFIG)")
+    group.add_argument(
+        "--system-namespace",
+        default="",
+        metavar="NAME",
+        help="in a cluster: where syncd is installed, if it is not found ($SYNCD_SYSTEM_NAMESPACE)",
+    )
+    group.add_argument(
+        "--installation", default="", metavar="NAME", help="in a cluster: what its Lease is called (syncd)"
+    )
+    if "--config" not in made._option_string_actions:
+        group.add_argument("--config", default="", metavar="FILE", help="the configuration ($SYNCD_CONFIG)")
     names = ("-n", "--namespace") if short_namespace else ("--namespace",)
-    group.add_argument(*names, default="", metavar="NAME", help='the namespace ($SYNCD_NAMESPACE, else "default")')
+    group.add_argument(*names, default="", metavar="NAME", help="the namespace ($SYNCD_NAMESPACE, else the context's)")
     group.add_argument("--no-color", action="store_true", help="no colours (also $NO_COLOR)")
     group.add_argument("--no-utf8", action="store_true", help="plain ASCII in place of icons and branches")
 
 
-GLOBAL_WITH_VALUE = ("--state", "--server", "--token", "--token-file", "--namespace", "-n")
+GLOBAL_WITH_VALUE = (
+    "--state",
+    "--server",
+    "--token",
+    "--token-file",
+    "--context",
+    "--kubeconfig",
+    "--system-namespace",
+    "--installation",
+    "--config",
+    "--namespace",
+    "-n",
+)
 GLOBAL_FLAGS = ("--no-color", "--no-utf8")
 
 

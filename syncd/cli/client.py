@@ -100,14 +100,22 @@ class _UnixConnection(http.client.HTTPConnection):
 
 
 class Client:
-    """One API. offline: it is this process's own, without a daemon; acts: runs go on while one looks;
-    remedy: what to say when it does not answer."""
+    """One API. offline: it is this process's own, without a daemon; acts: runs go on while one looks; cluster: it is this
+    process's own, over a cluster; remedy: what to say when it does not answer."""
 
     def __init__(
-        self, where: Address, token: str, *, offline: bool = False, acts: bool = True, remedy: str = ""
+        self,
+        where: Address,
+        token: str,
+        *,
+        offline: bool = False,
+        acts: bool = True,
+        cluster: bool = False,
+        remedy: str = "",
     ) -> None:
         self.where = where
         self.offline = offline
+        self.cluster = cluster
         self.acts = acts
         self._token = token
         self._remedy = remedy

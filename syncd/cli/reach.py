@@ -1,4 +1,4 @@
-"""Whom a command talks to: the server that is named, the daemon of the state directory, or this very process.
+"""Whom a command talks to: the server that is named, a cluster, the daemon of the state directory, or this very process.
 
 Comes in: the options of a command. Goes out: a `Client`, for as long as it is needed. Called by the commands.
 A daemon is found by `<state>/daemon.json`; it is believed only while the process it names lives and belongs to whoever
@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from syncd.base.errors import ConfigError, Conflict, NotFound, Unreachable
+from syncd.cli import clusters
 from syncd.cli.client import Address, Client, address
 from syncd.server import tokens
 
@@ -65,7 +66,7 @@ def _listens(where: Address) -> bool:
 
 def remote(args: Namespace) -> Client | None:
     """The client of the server that is named with --server or $SYNCD_SERVER; None where none is. Raises ConfigError."""
-    url = args.server or os.environ.get("SYNCD_SERVER", "")
+    url = args.server or ("" if clusters.flagged(args) else os.environ.get("SYNCD_SERVER", ""))
     if not url:
         return None
     where = address(url)
@@ -87,10 +88,12 @@ def given_token(args: Namespace) -> str:
 
 
 def daemon(args: Namespace) -> Client | None:
-    """The client of a named server or of the running daemon; None where no daemon runs."""
+    """The client of a named server or of the running daemon; None where no daemon runs, or a cluster is meant."""
     named = remote(args)
     if named is not None:
         return named
+    if clusters.chosen(args) is not None:
+        return None
     state = state_directory(args.state, os.environ)
     url = daemon_url(state)
     if not url:
@@ -100,11 +103,24 @@ def daemon(args: Namespace) -> Client | None:
 
 
 @contextlib.contextmanager
+def cluster(config: Config) -> Iterator[Client]:
+    """A client of this very process, which talks to a cluster. Raises ConfigError, Unreachable, Refused."""
+    from syncd import app
+
+    with app.at_cluster(config) as (path, token):
+        yield Client(Address(socket=path), token, cluster=True)
+
+
+@contextlib.contextmanager
 def reading(args: Namespace) -> Iterator[Client]:
-    """A client for a question: of the daemon, or of the store while none runs."""
+    """A client for a question: of the daemon, of a cluster, or of the store while no daemon runs."""
     found = daemon(args)
     if found is not None:
         yield found
+        return
+    if (chosen := clusters.chosen(args)) is not None:
+        with cluster(chosen) as client:
+            yield client
         return
     state = state_directory(args.state, os.environ)
     from syncd import app
@@ -121,8 +137,12 @@ def reading(args: Namespace) -> Iterator[Client]:
 
 @contextlib.contextmanager
 def writing(args: Namespace) -> Iterator[Client]:
-    """A client for a change, which wants a daemon. Raises Unreachable where none runs."""
+    """A client for a change, which wants a daemon or a cluster. Raises Unreachable where none runs."""
     found = daemon(args)
+    if found is None and (chosen := clusters.chosen(args)) is not None:
+        with cluster(chosen) as client:
+            yield client
+        return
     if found is None:
         state = state_directory(args.state, os.environ)
         raise Unreachable(f"no daemon is running for {state}; start it with `syncd up`, or name another --state")
@@ -131,10 +151,14 @@ def writing(args: Namespace) -> Iterator[Client]:
 
 @contextlib.contextmanager
 def acting(args: Namespace, config: Config) -> Iterator[Client]:
-    """A client that can run workflows: of the daemon, else of this process, which then does the work itself."""
+    """A client that can run workflows: of the daemon or a cluster, else of this process, which then does the work itself."""
     found = daemon(args)
     if found is not None:
         yield found
+        return
+    if (chosen := clusters.chosen(args)) is not None:
+        with cluster(chosen) as client:
+            yield client
         return
     state = state_directory(args.state, os.environ)
     from syncd import app
@@ -175,5 +199,5 @@ def namespace(args: Namespace) -> str:
     """The namespace that a command is about; "" = all."""
     if getattr(args, "all_namespaces", False):
         return ""
-    found: Any = args.namespace or os.environ.get("SYNCD_NAMESPACE") or os.environ.get("ARGO_NAMESPACE") or "default"
-    return str(found)
+    found: Any = args.namespace or os.environ.get("SYNCD_NAMESPACE") or os.environ.get("ARGO_NAMESPACE")
+    return str(found or clusters.namespace(args) or "default")

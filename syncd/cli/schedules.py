@@ -43,6 +43,16 @@ def story(cron: Mapping[str, Any], at: datetime) -> Explanation:
     return explain.explain(crons.parse(cron), (), at)
 
 
+def scheduler(cron: Mapping[str, Any]) -> str:
+    """Who fires a CronWorkflow of a cluster, in words."""
+    from syncd.argo import labels
+
+    marks = (cron.get("metadata") or {}).get("labels") or {}
+    if marks.get(labels.INSTANCE_ID) == labels.SYNCD_INSTANCE:
+        return "syncd"
+    return f"argo (it has not the label {labels.INSTANCE_ID}={labels.SYNCD_INSTANCE})"
+
+
 def next_fire(summary: Mapping[str, Any], at: datetime) -> str:
     """When it fires next, RFC 3339; "" = never, or it cannot be said."""
     from syncd.base.clock import rfc3339

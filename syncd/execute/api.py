@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from syncd.argo.manifest import Key
 from syncd.engine.actions import StartTask
 from syncd.engine.observations import TaskFinished, TaskProgress, TaskStarted
 
@@ -56,14 +57,16 @@ class Logs(Protocol):
         self,
         run_uid: str,
         *,
+        run: Key | None = None,
         pods: frozenset[str] | None = None,
         container: str = "main",
         follow: bool = False,
         tail: int | None = None,
         since: datetime | None = None,
     ) -> AsyncIterator[LogLine]:
-        """Lines in order of time across pods. pods: None = all. follow: until cancelled by the caller,
-        who knows when the run has ended (`stop_following`). Unknown run: no line."""
+        """Lines in order of time across pods. run: its key, which a reader of a cluster's pods needs, None = not known;
+        pods: None = all. follow: until cancelled by the caller, who knows when the run has ended (`stop_following`).
+        Unknown run: no line. Raises NotFound where it is known that no log is left."""
 
     def stop_following(self, run_uid: str) -> None:
         """The run has ended: followers read to the end and stop."""

@@ -28,6 +28,7 @@ from typing import Final
 
 import orjson
 
+from syncd.argo.manifest import Key
 from syncd.execute.api import LogLine
 from syncd.execute.secrets import Mask
 
@@ -99,13 +100,14 @@ class LogFiles:
         self,
         run_uid: str,
         *,
+        run: Key | None = None,
         pods: frozenset[str] | None = None,
         container: str = "main",
         follow: bool = False,
         tail: int | None = None,
         since: datetime | None = None,
     ) -> AsyncIterator[LogLine]:
-        """See `api.Logs.read`."""
+        """See `api.Logs.read`. The files are found by the uid alone."""
         if not _SAFE.fullmatch(run_uid) or not _SAFE.fullmatch(container):
             return
         if follow and run_uid in self._ended:

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from syncd.argo.manifest import Body, Key
 from syncd.base.clock import rfc3339_micro
-from syncd.base.errors import Invalid, SyncdError, Unsupported
+from syncd.base.errors import Invalid, NotFound, SyncdError, Unsupported
 from syncd.cluster.api import Changed, Store
 from syncd.execute.api import LogLine, Logs
 from syncd.server import grep, listing, stream, wire
@@ -70,11 +70,14 @@ _OPTIONS: Final = ("container", "follow", "sinceSeconds", "sinceTime", "tailLine
 class Reading:
     """The entries of one log stream, as an async iterator that must be closed: a follower has a task of its own."""
 
-    def __init__(self, store: Store, logs: Logs, run: Body, asked: Request, ended: asyncio.Task[None] | None) -> None:
+    def __init__(
+        self, store: Store, logs: Logs, key: Key, run: Body, asked: Request, ended: asyncio.Task[None] | None
+    ) -> None:
         self._logs = logs
+        self._key = key
         self._uid = run["metadata"]["uid"]
         self._asked = asked
-        self._steps = _Steps(store, run, asked.step) if asked.step else None
+        self._steps = _Steps(store, key, run, asked.step) if asked.step else None
         self._ended = ended
         self._entries = self._run()
 
@@ -112,7 +115,9 @@ class Reading:
     async def _lines(self, *, follow: bool, tail: int | None) -> AsyncGenerator[LogLine, None]:
         """The lines of the steps that are asked for."""
         asked = self._asked
-        lines = self._logs.read(self._uid, container=asked.container, follow=follow, tail=tail, since=asked.since)
+        lines = self._logs.read(
+            self._uid, run=self._key, container=asked.container, follow=follow, tail=tail, since=asked.since
+        )
         try:
             async for line in lines:
                 if self._steps is None or await self._steps.has(line.pod_name, line.node_id):
@@ -132,12 +137,13 @@ async def begin(store: Store, logs: Logs, key: Key, asked: Request) -> Reading:
     """The log of a run. Raises NotFound for a run that is not there; a run without lines has an empty stream."""
     # The version before the state: no end of the run can fall between them unseen.
     version = await listing.version(store, key.kind) if asked.follow else ""
-    run = await store.get(await listing.resolve(store, key))
+    key = await listing.resolve(store, key)
+    run = await store.get(key)
     ended = None
     if asked.follow and not _has_ended(run):
         changes = store.watch({key.kind}, version)
         ended = asyncio.create_task(_stop_at_end(changes, logs, run["metadata"]["uid"]))
-    return Reading(store, logs, run, asked, ended)
+    return Reading(store, logs, key, run, asked, ended)
 
 
 async def _stop_at_end(changes: Any, logs: Logs, uid: str) -> None:
@@ -169,8 +175,9 @@ class _Steps:
     """Which pods and nodes a name means. Nodes come into being while a log is followed, so unknown ones are looked up,
     but no more than twice a second: the nodes of a run can be many."""
 
-    def __init__(self, store: Store, run: Body, wanted: str) -> None:
+    def __init__(self, store: Store, key: Key, run: Body, wanted: str) -> None:
         self._store = store
+        self._key = key
         self._uid = run["metadata"]["uid"]
         self._wanted = wanted
         self._known: dict[str, bool] = {}
@@ -185,9 +192,17 @@ class _Steps:
             loop = asyncio.get_running_loop()
             await asyncio.sleep(max(0.0, self._looked + _LOOK_AGAIN_SECONDS - loop.time()))
             self._looked = loop.time()
-            self._learn(await self._store.nodes(self._uid))
+            self._learn(await self._nodes())
             self._known.setdefault(node_id, False)
         return self._known[node_id]
+
+    async def _nodes(self) -> Mapping[str, Any]:
+        """As rows where syncd runs workflows, in the object where Argo does."""
+        if found := await self._store.nodes(self._uid):
+            return found
+        with contextlib.suppress(NotFound):
+            return (await self._store.get(self._key)).get("status", {}).get("nodes") or {}
+        return {}
 
     def _learn(self, nodes: Mapping[str, Any]) -> None:
         for node_id, node in nodes.items():

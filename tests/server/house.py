@@ -137,6 +137,7 @@ class FakeLogs:
         self,
         run_uid: str,
         *,
+        run: Key | None = None,
         pods: frozenset[str] | None = None,
         container: str = "main",
         follow: bool = False,

@@ -15,6 +15,7 @@ EXAMPLES = """
 syncd plan jobs
 syncd approve jobs main@sha1:3f2c9e0a1b2c3d4e5f60718293a4b5c6d7e8f901
 syncd approve jobs 3f2c9e0
+syncd approve jobs 3f2c9e0 --context prod
 """
 
 

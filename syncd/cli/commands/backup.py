@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from syncd.cli import output, reach
+from syncd.cli import clusters, output, reach
 from syncd.cli.client import OWN
 from syncd.cli.exits import Exit
 
@@ -25,6 +25,11 @@ def add(parser: ArgumentParser) -> None:
 def run(args: Namespace) -> int:
     """Run it."""
     terminal, _ = output.standard(args)
+    clusters.refuse(
+        args,
+        "in a cluster all that syncd knows is objects, which the cluster's own backup holds (etcd snapshots, Velero); for one file: "
+        "`kubectl get configmaps,leases,sources.syncd.io -n SYSTEM_NAMESPACE -o yaml`, and git has the rest",
+    )
     target = str(Path(args.target).expanduser().absolute())
     with reach.reading(args) as client:
         client.call("POST", f"{OWN}/backup", sent={"target": target}, seconds=3600)

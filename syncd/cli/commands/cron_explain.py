@@ -10,12 +10,14 @@ from syncd.cli import arguments, output, reach, schedules
 from syncd.cli.exits import Exit
 
 ABOUT = """Say why a cron workflow ran or did not: its rule, what stands in its way now, what became of its last slots, when
-it fires next, and what the change of the clocks will do. With --slot: what became of that moment."""
+it fires next, and what the change of the clocks will do. With --slot: what became of that moment. Of a cron that Argo
+fires in a cluster there is no ledger: that is said."""
 EXAMPLES = """
 syncd cron explain nightly
 syncd cron explain nightly --slot 2026-01-31T02:30:00Z
 syncd cron explain nightly --rows 20
 syncd cron explain nightly -o json
+syncd cron explain nightly --context prod -n data
 """
 
 

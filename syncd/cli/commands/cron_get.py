@@ -16,6 +16,7 @@ ABOUT = "Show cron workflows: schedule, last and next run, what runs now."
 EXAMPLES = """
 syncd cron get nightly
 syncd cron get nightly -o yaml
+syncd cron get nightly --context prod -n data
 """
 _WIDTH = 30
 
@@ -39,6 +40,8 @@ def run(args: Namespace) -> int:
             else:
                 for line in _facts(body, terminal):
                     terminal.say(line)
+                if client.cluster:
+                    terminal.say(describe.fact("Scheduler:", schedules.scheduler(body), _WIDTH))
     return Exit.GOOD
 
 

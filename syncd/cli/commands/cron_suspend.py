@@ -13,6 +13,7 @@ ABOUT = (
 EXAMPLES = """
 syncd cron suspend nightly
 syncd cron suspend nightly weekly --namespace data
+syncd cron suspend nightly --context prod
 """
 
 

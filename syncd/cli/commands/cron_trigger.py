@@ -12,6 +12,7 @@ EXAMPLES = """
 syncd cron trigger nightly
 syncd cron trigger nightly --watch
 syncd cron trigger nightly --wait -o json
+syncd cron trigger nightly --context prod -n data
 """
 
 

@@ -15,6 +15,7 @@ syncd delete @latest
 syncd delete --completed --older 7d
 syncd delete --all --dry-run
 syncd delete --status Failed,Error --prefix nightly-
+syncd delete --context prod -n data --completed --older 7d --dry-run
 """
 
 

@@ -14,6 +14,7 @@ syncd get @latest
 syncd get my-wf -o json
 syncd get my-wf --node-field-selector phase=Failed
 syncd get my-wf --no-color --no-utf8
+syncd get my-wf --context prod -n data
 """
 
 

@@ -11,13 +11,15 @@ from syncd.cli import arguments, output, reach, workflows
 from syncd.cli.client import Client
 from syncd.cli.exits import Exit
 
-ABOUT = "List workflows: those that run first, then the newest. Without a daemon it reads the store."
+ABOUT = """List workflows: those that run first, then the newest. Without a daemon it reads the store. What syncd made carries labels
+that kubectl selects as well: syncd.io/source, workflows.argoproj.io/cron-workflow, workflows.argoproj.io/phase."""
 EXAMPLES = """
 syncd list
 syncd list -A --running
 syncd list --status Failed,Error --since 1d
 syncd list --completed --older 2h -o name
 syncd list -l team=data -o wide
+syncd list --context prod -A -l syncd.io/source=jobs
 """
 
 

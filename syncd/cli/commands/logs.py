@@ -5,18 +5,22 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from typing import Any
 
+from syncd.argo.manifest import Body
 from syncd.base.clock import parse_rfc3339
-from syncd.base.errors import ConfigError
-from syncd.cli import following, output, reach
+from syncd.base.errors import ConfigError, NotFound
+from syncd.cli import describe, following, output, reach, workflows
 from syncd.cli.exits import Exit
 
 ABOUT = """Print the logs of a workflow, or of one of its steps, which may be named by its pod, its node, its display name
-or its template. Every line begins with its pod."""
+or its template. Every line begins with its pod. In a cluster they are read from the pods, in order of time, and are gone
+with them: then it is said where they were archived (exit code 1)."""
 EXAMPLES = """
 syncd logs my-wf
 syncd logs my-wf --follow
 syncd logs my-wf my-step --tail 20
 syncd logs @latest --grep 'ERROR|WARN' --since 10m --timestamps
+syncd logs my-wf --context prod -n data --follow
+syncd logs my-wf --context prod -c wait
 """
 
 
@@ -57,12 +61,44 @@ def query(args: Namespace) -> dict[str, Any]:
 
 def run(args: Namespace) -> int:
     """Run it."""
-    terminal, _ = output.standard(args)
+    terminal, errors = output.standard(args)
     asked = query(args)
     bare = (lambda _, content: content) if args.no_prefix else None
     with reach.reading(args) as client:
         if client.offline:
             asked["logOptions.follow"] = False
         where = reach.namespace(args)
-        following.log(client, where, args.workflow, terminal, step=args.step, query=asked, line=bare)
+        try:
+            following.log(client, where, args.workflow, terminal, step=args.step, query=asked, line=bare)
+        except NotFound as error:
+            if not client.cluster:
+                raise
+            return _gone(client.get(workflows.path(where, args.workflow)), error, errors)
     return Exit.GOOD
+
+
+def _gone(run: Body, error: NotFound, errors: output.Terminal) -> int:
+    """A run is there, and no log of it: say why, and where it may be."""
+    name, status = run["metadata"]["name"], run.get("status") or {}
+    if "container" in str(error):
+        raise error
+    if not status.get("finishedAt"):
+        errors.say(
+            f"syncd: workflow {name} has no pods yet ({status.get('phase') or 'Pending'}): --follow waits for them"
+        )
+        return Exit.NO
+    ended = output.relative(found, output.now()) if (found := output.moment(status["finishedAt"])) else ""
+    errors.say(f"syncd: the pods of workflow {name} are gone, and their logs with them; it ended {ended}")
+    archived = [
+        (str(node.get("displayName") or node.get("name") or ""), describe.location(artifact))
+        for node in (status.get("nodes") or {}).values()
+        for artifact in (node.get("outputs") or {}).get("artifacts") or ()
+        if str(artifact.get("name") or "").endswith("-logs")
+    ]
+    for step, place in archived:
+        errors.say(f"syncd: archived: {output.clean(step)}: {output.clean(place)}")
+    if not archived:
+        errors.say(
+            "syncd: it says of no archived logs; `archiveLogs: true` in Argo's artifact repository keeps them from now on"
+        )
+    return Exit.NO

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 
-from syncd.cli import arguments, output, reach
+from syncd.cli import arguments, clusters, output, reach
 from syncd.cli.client import OWN
 from syncd.cli.exits import Exit
 
@@ -25,6 +25,11 @@ def add(parser: ArgumentParser) -> None:
 def run(args: Namespace) -> int:
     """Run it."""
     terminal, _ = output.standard(args)
+    clusters.refuse(
+        args,
+        "a daemon in a cluster reads its configuration again when its ConfigMap changes, within a minute or so: change it with "
+        "`helm upgrade`, or `kubectl edit configmap -n SYSTEM_NAMESPACE syncd`; at once: `kubectl exec deploy/syncd -- syncd reload`",
+    )
     with reach.writing(args) as client:
         told = client.call("POST", f"{OWN}/reload")
     if args.output:

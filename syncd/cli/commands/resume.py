@@ -11,6 +11,7 @@ EXAMPLES = """
 syncd resume my-wf
 syncd resume @latest
 syncd resume my-wf --node-field-selector displayName=approve
+syncd resume my-wf --context prod -n data
 """
 
 

@@ -11,6 +11,7 @@ EXAMPLES = """
 syncd stop my-wf
 syncd stop @latest --message 'wrong input'
 syncd stop -l team=data --dry-run
+syncd stop my-wf --context prod -n data
 """
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from syncd.argo.manifest import Body
 from syncd.base.errors import ConfigError, Invalid, SyncdError, Unreachable
-from syncd.cli import again, arguments, following, output, reach, submission, workflows
+from syncd.cli import again, arguments, clusters, following, output, reach, submission, workflows
 from syncd.cli.client import Client
 from syncd.cli.exits import Exit
 from syncd.cli.output import Terminal
@@ -24,6 +24,7 @@ syncd submit --wait -o json hello.yaml
 syncd submit --from workflowtemplate/build -p branch=main
 syncd submit --from cronworkflow/nightly --watch
 cat hello.yaml | syncd submit -
+syncd submit --context prod -n data --from cronworkflow/nightly --watch
 """
 
 
@@ -47,7 +48,10 @@ def add(parser: ArgumentParser) -> None:
     parser.add_argument("--server-dry-run", action="store_true", help="print what would be created")
     parser.add_argument("--strict", action=BooleanOptionalAction, default=True, help="as argo's; it is always strict")
     parser.add_argument(
-        "--config", default="", metavar="FILE", help="without a daemon: the configuration ($SYNCD_CONFIG)"
+        "--config",
+        default="",
+        metavar="FILE",
+        help="without a daemon, or for a cluster: the configuration ($SYNCD_CONFIG)",
     )
     arguments.add_following(parser)
     arguments.add_node_filters(parser)
@@ -116,12 +120,12 @@ def _check(args: Namespace) -> None:
 
 
 def _client(args: Namespace, follows: bool) -> contextlib.AbstractContextManager[Client]:
-    if follows:
+    if follows and clusters.chosen(args) is None:
         configuration, _ = reach.configuration(args.config, os.environ)
         return reach.acting(args, configuration)
     if args.server_dry_run:
         return reach.reading(args)
-    if reach.daemon(args) is None:
+    if reach.daemon(args) is None and clusters.chosen(args) is None:
         raise Unreachable(
             "no daemon is running; start one with `syncd up`, or add --watch, --wait or --log to run it in this process"
         )

@@ -10,6 +10,7 @@ ABOUT = "Suspend workflows: steps that run go on, further ones wait for `syncd r
 EXAMPLES = """
 syncd suspend my-wf
 syncd suspend @latest
+syncd suspend my-wf --context prod -n data
 """
 
 

@@ -15,6 +15,7 @@ syncd sync
 syncd sync jobs
 syncd sync jobs --no-wait
 syncd sync -o json
+syncd sync jobs --context prod
 """
 
 

@@ -11,6 +11,7 @@ EXAMPLES = """
 syncd terminate my-wf
 syncd terminate @latest
 syncd terminate -l team=data
+syncd terminate my-wf --context prod -n data
 """
 
 

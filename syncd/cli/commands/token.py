@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from argparse import ArgumentParser, Namespace
 
-from syncd.cli import output, reach
+from syncd.cli import clusters, output, reach
 from syncd.cli.exits import Exit
 from syncd.server import tokens
 
@@ -27,6 +27,11 @@ def add(parser: ArgumentParser) -> None:
 def run(args: Namespace) -> int:
     """Run it."""
     terminal, _ = output.standard(args)
+    clusters.refuse(
+        args,
+        "commands with --context need no token: their rights are those of the kubeconfig; the tokens of the daemon's own API are in the "
+        "Secret that its chart names (`helm get notes`)",
+    )
     if args.link:
         with reach.writing(args) as client:
             path = client.call("POST", "/api/syncd/v1/login-link")["path"]

@@ -9,8 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from syncd.base.errors import ConfigError
-from syncd.cli import reach
+from syncd.base.errors import ConfigError, Unsupported
+from syncd.cli import clusters, reach
 
 if TYPE_CHECKING:
     from syncd.config.model import Config, Source
@@ -44,6 +44,11 @@ def add(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> int:
     """Run it."""
+    if clusters.flagged(args):
+        raise Unsupported(
+            "`up` runs a daemon and its workflows on this machine; in a cluster syncd is installed by its chart: "
+            "`helm install syncd charts/syncd -n syncd --create-namespace`, and `syncd plan SOURCE --context …` shows what it would do"
+        )
     config, file = configured(args)
     from syncd import app
 

@@ -13,7 +13,7 @@ from aiohttp import web
 from syncd.argo import labels
 from syncd.argo.manifest import Body, Key
 from syncd.base.clock import rfc3339
-from syncd.base.errors import Invalid, NotFound
+from syncd.base.errors import Invalid, NotFound, Refused
 from syncd.cron.ledger import Row
 from syncd.server import listing, wire
 from syncd.server.api import Services
@@ -23,12 +23,16 @@ _MOST_ROWS: Final = 10_000
 
 
 async def list_crons(request: web.Request) -> web.StreamResponse:
-    """GET ?namespace=&labelSelector=: all crons, in order of (namespace, name), each with its next fire."""
+    """GET ?namespace=&labelSelector=&kind=: all crons, in order of (namespace, name), each with its next fire."""
     services = wire.services(request)
     query = listing.parse(request.query, wire.namespace_text(request.query.get("namespace", "")))
     items = []
-    for kind in _KINDS:
-        items += [_summary(services, kind, body) async for body in listing.everything(services.store, kind, query)]
+    in_cluster = services.about().get("mode") == "kubernetes"
+    for kind in _kinds(request):
+        items += [
+            {**_summary(services, kind, body), "scheduler": _scheduler(kind, body, in_cluster)}
+            async for body in listing.everything(services.store, kind, query)
+        ]
     items.sort(key=lambda item: (item["namespace"], item["name"], item["kind"]))
     return wire.answer({"items": items})
 
@@ -91,6 +95,16 @@ def row_value(row: Row) -> dict[str, Any]:
     }
 
 
+def _scheduler(kind: str, body: Body, in_cluster: bool) -> str:
+    """Who fires it: syncd | argo | kubernetes (decisions 2 and 17 of the architecture)."""
+    if not in_cluster:
+        return "syncd"
+    if kind == labels.CRON_JOB:
+        return "kubernetes"
+    marks = body["metadata"].get("labels") or {}
+    return "syncd" if marks.get(labels.INSTANCE_ID) == labels.SYNCD_INSTANCE else "argo"
+
+
 def _summary(services: Services, kind: str, body: Body) -> dict[str, Any]:
     metadata, spec, status = body["metadata"], body.get("spec") or {}, body.get("status") or {}
     annotations = metadata.get("annotations") or {}
@@ -133,6 +147,10 @@ async def _key(request: web.Request) -> Key:
             await store.get(wire.key(request, kind))
         except NotFound:
             continue
+        except Refused:
+            if kind == kinds[0]:
+                raise
+            continue  # who may read no CronJobs asks for a CronWorkflow
         return wire.key(request, kind)
     name = request.match_info["name"]
     raise NotFound(f"no {' or '.join(kinds)} {name!r} in namespace {wire.namespace(request)!r}")
