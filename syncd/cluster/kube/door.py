@@ -20,7 +20,8 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import orjson
@@ -350,7 +351,18 @@ async def _configured(access: Access) -> Any:
             )
     except (official.ConfigException, OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise ConfigError(f"the cluster's credentials cannot be read: {error}") from None
+    # the client's session would ask two threads about .netrc and the proxy before each request, half of what a request costs
+    configuration.client_session_kwargs = {"trust_env": False}
+    configuration.proxy = configuration.proxy or _proxy(str(configuration.host))
     return configuration
+
+
+def _proxy(url: str) -> str | None:
+    """The proxy that the environment names for a URL: $HTTPS_PROXY and $HTTP_PROXY, but for the hosts of $NO_PROXY."""
+    target = urlsplit(url)
+    if proxy_bypass(target.netloc.rpartition("@")[2]):
+        return None
+    return getproxies().get(target.scheme)
 
 
 def in_cluster() -> bool:
