@@ -45,6 +45,8 @@ log = logging.getLogger(__name__)
 _THREADS = 16
 _NEEDED = (labels.WORKFLOW, labels.WORKFLOW_TEMPLATE, labels.CRON_WORKFLOW)
 _LOOK_SECONDS = 15.0
+_OF_EVERY_REPLICA = frozenset({"look", "lead", "reload", "configuration"})
+"""Loops that go on whoever leads."""
 
 
 class Replica:
@@ -177,8 +179,9 @@ class Replica:
         if acting is None:
             return
         runner = self.parts.runner
-        names = [name for name in runner.states() if name not in ("look", "lead", "reload", "configuration")]
-        await asyncio.gather(*(runner.stop(name) for name in names))
+        # again until there are none: the loop that starts sources may have started one in this very moment
+        while names := [name for name in runner.states() if name not in _OF_EVERY_REPLICA]:
+            await asyncio.gather(*(runner.stop(name) for name in names))
         self._board.loops.clear()
         for loop in acting.sources.values():
             with contextlib.suppress(SyncdError):
