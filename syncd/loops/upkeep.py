@@ -103,7 +103,7 @@ class Upkeep:
             self._looked_at(seen)
             message = f"{holding.many(len(outcome.failed), 'object')} not written: {first_line(outcome.failed[0][1])}"
             return replace(report, result="failed", reason="not-written", message=message)
-        taken.pending &= broken | rejected
+        taken.pending &= broken | rejected | self._withheld()
         await self.records.in_force(revision=str(revision), commit=revision.commit, at=self._now())
         self._looked_at(seen)
         return self._standing(replace(report, applied_revision=self.records.revision))
@@ -122,6 +122,12 @@ class Upkeep:
         _, report = await self._apply(plan, self.records.revision)
         self._looked_at(seen)
         return self._standing(report)
+
+    def _withheld(self) -> set[Key]:
+        """What seems to be gone from the source, and is not deleted as long as a file cannot be read that may hold it."""
+        if not self._taken.unreadable():
+            return set()
+        return {key for key in self._taken.pending if key not in self._taken.manifests and key in self.records.owned}
 
     def _to_repair(self) -> set[Key]:
         """What was noticed to differ, and what was being deleted when it was last looked at."""

@@ -156,7 +156,7 @@ async def test_by_object_nothing_is_deleted_while_a_file_cannot_be_read():
     await stage.loop.step()
     assert "CronWorkflow/nightly" in await stage.names()
     del stage.source.files["cron2.yaml"]
-    await stage.loop.step(full=True)
+    await stage.loop.step()
     assert "CronWorkflow/nightly" not in await stage.names()
 
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from syncd.argo import labels
 from syncd.cluster.api import Verb
 from syncd.loops.terms import Options
+from tests.loops.clustered import ClusterStage
 from tests.loops.sourced import Stage, config_map, cron, template
 
 NAMES = ("a", "b", "c")
@@ -81,6 +82,57 @@ def test_any_history_that_ends_in_a_good_commit_ends_as_a_fresh_start_does(histo
         assert await specs(stage) == await specs(fresh)
         assert stage.loop.status()["objects"] == fresh.loop.status()["objects"]
         assert (await stage.start().step()).result == "unchanged"
+
+    asyncio.run(ends())
+
+
+watched = st.lists(
+    st.one_of(
+        st.tuples(st.just("commit"), commits),
+        st.tuples(st.just("restart"), st.none()),
+        st.tuples(st.sampled_from(["edit", "delete", "status"]), st.sampled_from(["one", "two"])),
+    ),
+    max_size=8,
+)
+EDITS = {"edit": {"data": {"key": "by hand"}}, "status": {"status": {"seen": True}}}
+
+
+@given(watched, st.booleans(), st.booleans())
+@settings(max_examples=60, deadline=None)
+def test_with_a_watch_no_comparison_of_everything_is_needed(history, atomic, between):
+    """Law: whatever is changed by hand, in force or held, the events alone lead back to what the last commit says.
+
+    between: each event is followed by a step of its own, else several come together.
+    """
+
+    async def ends() -> None:
+        options = Options(atomic=atomic, max_delete_fraction=1.0)
+        stage = ClusterStage({}, options)
+        for kind, value in history:
+            if kind == "commit":
+                stage.source.files = {path: text for path, text in value.items() if text is not None}
+                await stage.loop.step()
+            elif kind == "restart":
+                await stage.start().step()
+            elif f"ConfigMap/{value}" in await stage.names():
+                await stage.by_hand(
+                    Verb.DELETE if kind == "delete" else Verb.PATCH, "ConfigMap", value, EDITS.get(kind)
+                )
+                await stage.watch("ConfigMap", value)
+                if between:
+                    await stage.loop.step(poll=False)
+                stage.clock.advance(5)
+        stage.source.files = dict(GOOD)
+        stage.clock.advance(60)
+        report = await stage.loop.step()
+        assert report.result in ("applied", "unchanged")
+        await stage.loop.step(poll=False)
+        fresh = Stage(GOOD, options)
+        await fresh.loop.step()
+        assert await specs(stage) == await specs(fresh)
+        stage.store.written.clear()
+        assert (await stage.loop.step(full=True)).result == "unchanged"
+        assert stage.store.written == []
 
     asyncio.run(ends())
 
