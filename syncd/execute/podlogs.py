@@ -313,8 +313,9 @@ async def _opened(pods: Pods, pod: Pod, asked: _Asked, *, follow: bool, tail: in
     before = place.at
     since = max(filter(None, (asked.since, place.moment)), default=None)
     cap = None if follow else POD_BYTES
+    most = None if cap is None else cap + 2 * LINE_BYTES  # so that it is seen that there is more
     lines = pods.lines(
-        asked.run.namespace, pod.name, asked.container, follow=follow, tail=tail, since=since, most_bytes=cap
+        asked.run.namespace, pod.name, asked.container, follow=follow, tail=tail, since=since, most_bytes=most
     )
     async with contextlib.aclosing(lines):
         async for raw in lines:
@@ -331,6 +332,8 @@ async def _opened(pods: Pods, pod: Pod, asked: _Asked, *, follow: bool, tail: in
                 place.take(at, moment)
             text = text.encode()[:LINE_BYTES].decode(errors="ignore") if len(text) > LINE_BYTES // 4 else text
             yield at, LogLine(pod.name, pod.node_id, asked.container, moment, text)
+            if cap is not None and place.size_bytes >= cap:
+                break
     if cap is not None and place.size_bytes >= cap:
         said = f"(syncd: the log is longer than {cap >> 20} MiB; `kubectl logs {pod.name}` has the rest)"
         yield place.at, LogLine(pod.name, pod.node_id, asked.container, place.moment, said)
