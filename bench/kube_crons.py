@@ -28,6 +28,9 @@ from tests.support import kubeapi
 from tests.support.kubeapi import ApiServer
 
 _PATIENCE_SECONDS: Final = 180.0
+_ARMING: Final = 3
+"""So many times as long as the bare loop is the time from the start of the loop to the slot: it first notes each cron's schedule
+on the cron, as Argo does, which is not what is measured."""
 
 
 def measure(folder: Path, quick: bool) -> list[Measured]:
@@ -40,6 +43,7 @@ def measure(folder: Path, quick: bool) -> list[Measured]:
 async def _measure(folder: Path, server: ApiServer, count: int, lead: float) -> list[Measured]:
     async with kube.bare(server) as bare:
         before = await bare.all(_creates(server, count))
+        lead += _ARMING * before[-1]
         fired = await _fired(folder, server, bare, count, lead)
         after = await bare.all(_creates(server, count))
     theirs = min((before, after), key=lambda ends: ends[-1])

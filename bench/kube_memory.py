@@ -28,7 +28,7 @@ from tests.support import kubeapi
 from tests.support.kubeapi import ApiServer
 
 _MB: Final = 1_000_000
-_PATIENCE_SECONDS: Final = 300.0
+_PATIENCE_SECONDS: Final = 900.0
 _CRDS: Final = Path(__file__).parents[1] / "charts" / "syncd" / "crds"
 _OWN: Final = 3
 """Runs of each of our crons: no more than its history keeps, so that none is deleted meanwhile."""
