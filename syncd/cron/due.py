@@ -130,7 +130,7 @@ def covered_until(cron: CronWorkflow, history: History, now: datetime) -> dateti
     moments = [cron.created_at or now]
     if history.latest is not None:
         moments.append(history.latest.until)
-    elif cron.status.last_scheduled_time is not None:  # it fired under another scheduler, or the ledger is new
+    if cron.status.last_scheduled_time is not None:  # it fired under another scheduler, since then or before
         moments.append(cron.status.last_scheduled_time)
     if history.since is not None:
         moments.append(history.since)

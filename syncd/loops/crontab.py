@@ -59,6 +59,9 @@ class Crontab:
     touched: to be asked now, whatever the heap says; dirty: their status is to be written; surplus: their history is to
     be cut; unsure: what is expected of them may have changed; removed: gone since the owner looked last, with the crons
     that they were.
+
+    A cron may come from another scheduler, go back and come again: its children are known before it is ours (a Forbid holds
+    for the run that the other one began), and what was decided of it is not forgotten when it goes.
     """
 
     def __init__(self, kinds: Collection[str], accepts: Callable[[CronWorkflow], bool]) -> None:
@@ -73,7 +76,10 @@ class Crontab:
         self.surplus: dict[Key, None] = {}
         self.unsure: dict[Key, None] = {}
         self.removed: list[Armed] = []
-        self.latest: Mapping[str, Row] = {}  # by uid: where new crons continue
+        self.latest: dict[str, Row] = {}  # by uid: where new crons continue
+        self._others: dict[
+            str, dict[Key, tuple[Child, datetime | None]]
+        ] = {}  # children of crons that are not ours, by uid
 
     # ---- time
 
@@ -110,14 +116,27 @@ class Crontab:
         if change.key.kind == labels.WORKFLOW:
             armed = self.owner(change.body)
             if armed is None:
-                return
-            if change.kind == "DELETED":
+                self._take_other(change)
+            elif change.kind == "DELETED":
                 self.child_gone(armed, change.key.name)
             else:
                 slot = expectation.slot_of(change.body, armed.cron.key.name)
                 self.child_seen(armed, children.child_of(change.body), slot)
         elif change.key.kind in self._kinds:
             self._take_cron(change)
+
+    def _take_other(self, change: Changed) -> None:
+        uid = children.owner_uid(change.body)
+        if not uid:
+            return
+        if change.kind != "DELETED":
+            named = str(((change.body.get("metadata") or {}).get("labels") or {}).get(labels.LABEL_CRON_WORKFLOW) or "")
+            slot = expectation.slot_of(change.body, named)
+            self._others.setdefault(uid, {})[change.key] = (children.child_of(change.body), slot)
+        elif (known := self._others.get(uid)) is not None:
+            known.pop(change.key, None)
+            if not known:
+                del self._others[uid]
 
     def owner(self, body: Mapping[str, Any]) -> Armed | None:
         """The cron that a Workflow belongs to, None = to none that is here."""
@@ -172,6 +191,7 @@ class Crontab:
             for name in list(armed.children):
                 if Key(labels.WORKFLOW, key.namespace, name) not in there:
                     self.child_gone(armed, name)
+        self._others.clear()  # the list has them, and brings them again
 
     def _take_cron(self, change: Changed) -> None:
         cron = crons.parse(change.body)
@@ -186,9 +206,11 @@ class Crontab:
         if not welcome:
             return
         if armed is None:
-            self.armed[change.key] = Armed(cron, latest=self.latest.get(cron.uid))
+            armed = self.armed[change.key] = Armed(cron, latest=self.latest.get(cron.uid))
             self._by_uid[cron.uid] = change.key
             self.touched[change.key] = None
+            for child, slot in self._others.pop(cron.uid, {}).values():
+                self.child_seen(armed, child, slot)
             return
         if armed.awaiting and armed.awaiting == version_of(change.body):
             armed.awaiting = ""
@@ -205,7 +227,14 @@ class Crontab:
 
     def _remove(self, key: Key) -> None:
         armed = self.armed.pop(key)
-        self._by_uid.pop(armed.cron.uid, None)
+        uid = armed.cron.uid
+        self._by_uid.pop(uid, None)
+        if armed.latest is not None:
+            self.latest[uid] = armed.latest
+        if armed.children:
+            self._others[uid] = {
+                Key(labels.WORKFLOW, key.namespace, name): (child, None) for name, child in armed.children.items()
+            }
         for table in (self.touched, self.dirty, self.surplus, self.unsure):
             table.pop(key, None)
         self.removed.append(armed)

@@ -149,6 +149,13 @@ def test_schedules_seen_to_change_continue_from_the_change() -> None:
     assert (quiet.rows, quiet.wake_at, quiet.schedules_changed) == ((), at("13:15"), True)
 
 
+def test_what_another_scheduler_has_fired_since_is_not_decided_again() -> None:
+    """A cron that was syncd's until 11:00 and Argo's at noon: its child of noon may be gone by now, and its name free."""
+    returned = cron("0 * * * *", startingDeadlineSeconds=3600, status={"lastScheduledTime": "2026-03-10T12:00:00Z"})
+    decision = due.due(returned, at("12:30"), History(AN_HOUR_AGO))
+    assert (decision.rows, decision.wake_at) == ((), at("13:00"))
+
+
 def test_a_schedule_that_cannot_be_read_is_a_problem_and_not_an_exception() -> None:
     decision = due.due(cron("* * * * *", "10 * * 12737123 *"), NOON, History())
     assert decision.problem == (
