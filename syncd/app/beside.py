@@ -71,11 +71,22 @@ def access_of(config: Config) -> Access:
     return Access(chosen.kubeconfig, chosen.context, chosen.requests_in_flight, chosen.requests_per_second)
 
 
+def context_namespace(access: Access) -> str:
+    """The namespace of the pod or of the context, else `default`. Raises ConfigError, whatever is wrong with the kubeconfig."""
+    try:
+        return home_namespace(access)
+    except SyncdError:
+        raise
+    except Exception as error:  # the client's reader lets errors of its YAML parser through
+        said = " ".join(str(error).split())[:200]
+        raise ConfigError(f"the kubeconfig cannot be read: {said}; `kubectl config view` has to work with it") from None
+
+
 @contextlib.asynccontextmanager
 async def reached(config: Config, state: Path) -> AsyncIterator[Reached]:
     """The cluster, and the installation in it. Raises ConfigError for a context that is not there, Unreachable, Refused."""
     access = access_of(config)
-    here = home_namespace(access)
+    here = context_namespace(access)
 
     def refuse() -> None:
         raise Unreachable("a command holds no lease")

@@ -281,6 +281,6 @@ async def _crons(found: beside.Reached) -> Answer:
     said = f"syncd fires {counts['syncd']}, Argo {counts['argo']} (those without the label {labels.INSTANCE_ID})"
     config = await beside.described(found)
     if config.schedule.scheduler is Scheduler.ARGO and counts["syncd"]:
-        remedy = "schedule.scheduler is argo, so nobody fires those with the label: sync their sources, or take the label off"
-        return Answer("crons", "bad", said, remedy)
+        remedy = "schedule.scheduler is argo: syncd fires those until their label goes, by a sync or by hand"
+        return Answer("crons", "note", said, remedy)
     return Answer("crons", "good", said)

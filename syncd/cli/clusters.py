@@ -68,9 +68,8 @@ def namespace(args: Namespace) -> str:
     if config is None:
         return ""
     from syncd.app import beside
-    from syncd.cluster.kube import door
 
-    return door.home_namespace(beside.access_of(config))
+    return beside.context_namespace(beside.access_of(config))
 
 
 def refuse(args: Namespace, words: str) -> None:

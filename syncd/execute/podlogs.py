@@ -89,7 +89,8 @@ class _Place:
 
 @dataclass(slots=True)
 class _Asked:
-    """What one reader wants, and what it came to know."""
+    """What one reader wants, and what it came to know. gone: of pods that went while they were read, or whose nodes are gone,
+    which the API server calls the same."""
 
     run: Key
     uid: str
@@ -98,6 +99,7 @@ class _Asked:
     since: datetime | None
     places: dict[str, _Place] = field(default_factory=dict)
     faults: list[SyncdError] = field(default_factory=list)
+    gone: list[NotFound] = field(default_factory=list)
 
     def place(self, pod: str) -> _Place:
         return self.places.setdefault(pod, _Place())
@@ -148,7 +150,7 @@ class PodLogs:
             async with contextlib.aclosing(_Following(self, asked, there).lines()) as more:
                 async for told in more:
                     yield told
-        if not asked.places:
+        if not any(place.count for place in asked.places.values()):
             self._check(there, asked)
         if asked.faults and not follow:
             raise asked.faults[0]
@@ -185,6 +187,8 @@ class PodLogs:
 
     def _check(self, there: Sequence[Pod], asked: _Asked) -> None:
         """Nothing was read: say why where there is a reason. Raises NotFound."""
+        if asked.gone and not asked.faults:
+            raise asked.gone[0]
         if not there:
             raise NotFound(f"no pod of {asked.run} is there to read a log from")
         names = sorted({name for pod in there for name in pod.containers})
@@ -203,7 +207,10 @@ class PodLogs:
                 at, told = await anext(source)
             except StopAsyncIteration:
                 return
-            except (NotFound, Invalid):  # deleted since, or not begun after all
+            except NotFound as error:
+                asked.gone.append(error)
+                return
+            except Invalid:  # not begun after all
                 return
             except Unreachable as error:  # its machine; the others can be read all the same
                 asked.faults.append(error)

@@ -80,7 +80,7 @@ def run(args: Namespace) -> int:
 def _gone(run: Body, error: NotFound, errors: output.Terminal) -> int:
     """A run is there, and no log of it: say why, and where it may be."""
     name, status = run["metadata"]["name"], run.get("status") or {}
-    if "container" in str(error):
+    if "has a container" in str(error):
         raise error
     if not status.get("finishedAt"):
         errors.say(
@@ -88,7 +88,9 @@ def _gone(run: Body, error: NotFound, errors: output.Terminal) -> int:
         )
         return Exit.NO
     ended = output.relative(found, output.now()) if (found := output.moment(status["finishedAt"])) else ""
-    errors.say(f"syncd: the pods of workflow {name} are gone, and their logs with them; it ended {ended}")
+    errors.say(
+        f"syncd: the pods of workflow {name} are gone (or their nodes), and their logs with them; it ended {ended}"
+    )
     archived = [
         (str(node.get("displayName") or node.get("name") or ""), describe.location(artifact))
         for node in (status.get("nodes") or {}).values()
