@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from syncd.app.real import SystemClock, SystemRandom
-from syncd.cluster.kube.channel import Pulse
-from syncd.cluster.kube.door import Access, open_door
+from syncd.cluster.kube.channel import Pulse, Restarted
+from syncd.cluster.kube.door import Access, Told, open_door
 from syncd.cluster.kube.store import Home, KubeStore
 from tests.support import kubeapi, kubetools
 
@@ -36,12 +36,23 @@ async def opened(
     name: str = "syncd",
     pulse: Pulse | None = None,
     in_flight: int = 16,
+    told: Told = lambda *_: None,
+    restarted: Restarted = lambda *_: None,
 ) -> KubeStore:
-    """A store whose own records live in `namespace`."""
+    """A store whose own records live in `namespace`. told, restarted: hear of each request, and of watches."""
     clock = SystemClock()
-    door = await open_door(Access(str(kubeconfig), in_flight=in_flight), clock)
+    door = await open_door(Access(str(kubeconfig), in_flight=in_flight), clock, told)
     home = Home(namespace, name)
-    return KubeStore(door, home, clock, SystemRandom(), namespaces=namespaces, guard=guard, pulse=pulse)
+    return KubeStore(
+        door,
+        home,
+        clock,
+        SystemRandom(),
+        namespaces=namespaces,
+        guard=guard,
+        pulse=pulse,
+        restarted=restarted,
+    )
 
 
 async def empty(tmp_path: Path) -> KubeStore:

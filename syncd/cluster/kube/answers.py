@@ -24,7 +24,15 @@ from syncd.base.errors import (
 from syncd.cluster.kube import kinds
 
 _LONGEST: Final = 600
-_TOO_LARGE: Final = ("request is too large", "limit is ", "Request entity too large", "too long: must have at most")
+_MISTYPED: Final = ("failed to create typed patch object", "illegal base64 data")
+"""In a 500, though it is the body of an apply that is wrong."""
+_TOO_LARGE: Final = (
+    "message larger than max",
+    "request is too large",
+    "limit is ",
+    "Request entity too large",
+    "too long: must have at most",
+)
 
 
 class FieldConflict(Conflict):
@@ -41,18 +49,19 @@ def error_of(
     """
     said = body if isinstance(body, dict) else {}
     reason = str(said.get("reason") or "")
-    message = _message(said, body, kind)
+    raw = str(said.get("message") or (body if isinstance(body, str) else ""))
+    message = _message(said, raw, kind)
     details = said.get("details") if isinstance(said.get("details"), dict) else {}
     text = f"{what}: {message}"
     match status:
         case 401:
             return Unreachable(f"{what}: the API server does not take the credentials (401); are they expired?")
         case 404:
-            if not (details or {}).get("name") and "namespaces" not in message:
+            if not (details or {}).get("name") and "namespaces" not in raw:
                 resource = kinds.RESOURCES.get(kind)
                 mend = f"; {resource.mend}" if resource is not None and resource.mend else ""
                 where = f"{resource.api_version} {kind}" if resource is not None else what
-                if not named or not reason or "could not find the requested resource" in message:
+                if not named or not reason or "could not find the requested resource" in raw:
                     return Unsupported(f"the cluster does not serve {where}{mend}")
             return NotFound(text)
         case 409 if reason == "AlreadyExists":
@@ -70,27 +79,28 @@ def error_of(
             return Refused(text)
         case 413:
             return Invalid(f"{what}: the object is larger than the API server takes; make it smaller, or split it")
-        case _ if any(words in message for words in _TOO_LARGE) and status >= 400:
+        case _ if any(words in raw for words in _TOO_LARGE) and status >= 400:
             return Invalid(
                 f"{what}: the object is larger than the API server keeps (some 1.5 MiB): {message}; make it smaller, or split it"
             )
         case 400 | 405 | 406 | 415 | 422:
-            refused = "denied the request" in message or "denied request" in message
+            refused = "denied the request" in raw or "denied request" in raw
             return (Refused if refused else Invalid)(text)
+        case 500 if any(words in raw for words in _MISTYPED):
+            return Invalid(text)
         case _ if status >= 500:
             return Unreachable(text, _retry_after(headers, details))
         case _:
             return Refused(f"{text} (HTTP {status})")
 
 
-def _message(said: Mapping[str, Any], body: Any, kind: str) -> str:
+def _message(said: Mapping[str, Any], raw: str, kind: str) -> str:
     if kind == "Secret":
         details = said.get("details")
         causes = (details.get("causes") or []) if isinstance(details, dict) else []
         fields = ", ".join(str(c.get("field")) for c in causes if isinstance(c, dict) and c.get("field"))
         return f"{said.get('reason') or 'refused'}{f' ({fields})' if fields else ''}"
-    message = str(said.get("message") or (body if isinstance(body, str) else "") or "no message")
-    message = " ".join(message.split())
+    message = " ".join(raw.split()) or "no message"
     return message if len(message) <= _LONGEST else message[: _LONGEST - 1] + "…"
 
 

@@ -11,12 +11,14 @@ server has surely not done (429), and once what it did not let in (401), with th
 from __future__ import annotations
 
 import asyncio
+import io
 import logging
 import os
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from datetime import datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any, Final
@@ -45,6 +47,7 @@ REQUEST_SECONDS: Final = 30.0
 CONNECT_SECONDS: Final = 5.0
 _REFUSED_TRIES: Final = 4  # of a 429, before its caller hears of it
 _LONGEST_PAUSE_SECONDS: Final = 2.0
+_LARGE_BYTES: Final = 1 << 19  # of a body: beyond, it is written in parts, or the event loop stands still
 _LINE_BYTES: Final = 16 << 20  # of one watch event: ten times what etcd keeps
 _SERVICE_ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
@@ -85,6 +88,8 @@ class Door:
         self._retired: set[Any] = set()  # sessions of credentials before, until their last request is answered
         self._closed = False
         self._skew: float | None = None
+        self.silent = ""
+        """Why the last request got no answer; "" = it got one."""
         self._skewed_at = clock.monotonic()
 
     @property
@@ -94,7 +99,7 @@ class Door:
 
     @property
     def skew_seconds(self) -> float | None:
-        """How far our clock is ahead of the API server's, to a second or so; None = it has not answered yet."""
+        """How far our clock is ahead of the API server's at least, 0 = not surely; None = it has not answered yet."""
         return self._skew
 
     async def close(self) -> None:
@@ -103,6 +108,7 @@ class Door:
         for rest in (*self._retired, self._rest):
             await rest.close()
         self._retired.clear()
+        await asyncio.sleep(0)  # what was aborted is closed in the next round of the loop
 
     async def call(
         self,
@@ -170,6 +176,9 @@ class Door:
                 raise answers.error_of(response.status, value, response.headers, what=what, kind=kind)
             yield self._lines(response, what)
         finally:
+            connection = response.connection
+            if connection is not None and connection.transport is not None:
+                connection.transport.abort()  # nobody waits for the last words of a server that may be gone
             response.close()
 
     async def _lines(self, response: aiohttp.ClientResponse, what: str) -> AsyncIterator[bytes]:
@@ -208,18 +217,20 @@ class Door:
             self.check_open()
             if before is not None:
                 before()
-            began = self._clock.monotonic()
+            began, sent = self._clock.monotonic(), self._clock.now()
             status = 0
             try:
                 async with asyncio.timeout(timeout_seconds + CONNECT_SECONDS):
                     response = await self._send(method, url, data, content_type, user, timeout)
                     async with response:
                         text = await response.read()
-                        status = response.status
-                        self._note_time(response.headers.get("Date"))
+                        status, self.silent = response.status, ""
+                        self._note_time(response.headers.get("Date"), sent)
                         return status, _decoded(text), response.headers
             except _FAILURES as error:
-                raise self._unreachable(what, error) from None
+                unreachable = self._unreachable(what, error)
+                self.silent = str(unreachable).partition(": ")[2]
+                raise unreachable from None
             finally:
                 self._told(verb.lower(), _plural(url.partition("?")[0]), status, self._clock.monotonic() - began)
 
@@ -240,7 +251,8 @@ class Door:
                     headers[setting["key"]] = setting["value"]
         except (OSError, official.ConfigException) as error:  # a token file that is being replaced
             raise Unreachable(f"the credentials of the cluster cannot be read: {error}") from None
-        more: dict[str, Any] = {}
+        large = data is not None and len(data) > _LARGE_BYTES
+        more: dict[str, Any] = {"data": io.BytesIO(data) if large and data is not None else data}
         if configuration.tls_server_name:
             more["server_hostname"] = configuration.tls_server_name
         if rest.proxy:
@@ -248,7 +260,7 @@ class Door:
         if rest.proxy_headers:
             more["proxy_headers"] = rest.proxy_headers
         response: aiohttp.ClientResponse = await rest.pool_manager.request(
-            method, URL(url, encoded=True), headers=headers, data=data, timeout=patience, allow_redirects=False, **more
+            method, URL(url, encoded=True), headers=headers, timeout=patience, allow_redirects=False, **more
         )
         return response
 
@@ -280,13 +292,15 @@ class Door:
             self._retired.discard(rest)
             self._retiring = asyncio.ensure_future(rest.close())
 
-    def _note_time(self, text: str | None) -> None:
+    def _note_time(self, text: str | None, sent: datetime) -> None:
+        """The header was written after we sent and before now, and is cut to the second. Of the skews that fit it is the least: a
+        process that was frozen meanwhile, or a slow network, is no wrong clock."""
         if text is None:
             return
         with suppress(ValueError, TypeError):
-            # the header is cut to the second: on the average the server's clock is half a second further
-            ahead = (self._clock.now() - parsedate_to_datetime(text)).total_seconds() - 0.5
-            self._skew = ahead
+            told = parsedate_to_datetime(text)
+            least, most = (sent - told).total_seconds() - 1.0, (self._clock.now() - told).total_seconds()
+            self._skew = min(max(0.0, least), most)
 
     def check_open(self) -> None:
         """Raises Unreachable once it is closed."""
@@ -349,8 +363,10 @@ async def _configured(access: Access) -> Any:
                 client_configuration=configuration,
                 persist_config=False,
             )
-    except (official.ConfigException, OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise ConfigError(f"the cluster's credentials cannot be read: {error}") from None
+    except ConfigError:
+        raise
+    except Exception as error:  # noqa: BLE001 - libraries of the client raise what they like; it ends here, in words
+        raise ConfigError(f"the cluster's credentials cannot be read: {_harmless(error)}") from None
     # the client's session would ask two threads about .netrc and the proxy before each request, half of what a request costs
     configuration.client_session_kwargs = {"trust_env": False}
     configuration.proxy = configuration.proxy or _proxy(str(configuration.host))
@@ -363,6 +379,15 @@ def _proxy(url: str) -> str | None:
     if proxy_bypass(target.netloc.rpartition("@")[2]):
         return None
     return getproxies().get(target.scheme)
+
+
+def _harmless(error: Exception) -> str:
+    """The words of what a library raises about a kubeconfig: what quotes the file (YAML does) may quote a token."""
+    if isinstance(error, official.ConfigException | OSError):
+        return str(error)
+    mark = getattr(error, "problem_mark", None)
+    where = "" if mark is None else f" in line {mark.line + 1}"
+    return f"it is no kubeconfig{where} ({type(error).__name__})"
 
 
 def in_cluster() -> bool:
@@ -390,8 +415,10 @@ def home_namespace(access: Access) -> str:
         return "default"
     try:
         contexts, active = official.list_kube_config_contexts(config_file=kubeconfig_of(access))
-    except (official.ConfigException, OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise ConfigError(f"the kubeconfig cannot be read: {error}") from None
+    except ConfigError:
+        raise
+    except Exception as error:  # noqa: BLE001 - libraries of the client raise what they like; it ends here, in words
+        raise ConfigError(f"the kubeconfig cannot be read: {_harmless(error)}") from None
     chosen = active
     if access.context:
         chosen = next((one for one in contexts if one["name"] == access.context), None)

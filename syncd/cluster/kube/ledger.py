@@ -45,7 +45,7 @@ class KubeLedger:
     async def record(self, rows: Sequence[Row]) -> None:
         parts: dict[int, list[Row]] = {}
         for row in rows:
-            parts.setdefault(shards.shard_of(row.cron), []).append(shards.in_utc(row))
+            parts.setdefault(shards.shard_of(row.cron), []).append(shards.kept(row))
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(self._recorded(number, part)) for number, part in parts.items()]
         if errors := [error for task in tasks if (error := task.result()) is not None]:

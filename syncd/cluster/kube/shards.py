@@ -53,7 +53,7 @@ class Shard:
         return rows[place] if place < len(rows) and rows[place].slot == slot else None
 
     def put(self, added: Iterable[Row]) -> dict[str, str | None]:
-        """Take rows in, and answer the entries to write: by uid, None = the entry goes.
+        """Take rows in (as `kept`), and answer the entries to write: by uid, None = the entry goes.
 
         A closed row is never replaced by a pending one. No change, no entry.
         """
@@ -169,7 +169,7 @@ def encode(rows: Iterable[Row]) -> str:
                     _number(row.decided_at),
                     row.schedule,
                     row.run,
-                    row.message[:_MESSAGE],
+                    row.message,
                     row.revision,
                 ]
             )
@@ -213,7 +213,7 @@ def _moment(number: float) -> datetime:
     return _EPOCH + timedelta(microseconds=round(number * 1_000_000))
 
 
-def in_utc(row: Row) -> Row:
-    """The same row with its moments in UTC."""
+def kept(row: Row) -> Row:
+    """The row as a document keeps it: moments in UTC, the message shortened."""
     slot, until, decided = (moment.astimezone(UTC) for moment in (row.slot, row.until, row.decided_at))
-    return replace(row, slot=slot, until=until, decided_at=decided)
+    return replace(row, slot=slot, until=until, decided_at=decided, message=row.message[:_MESSAGE])

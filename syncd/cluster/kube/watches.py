@@ -40,6 +40,7 @@ class Watches:
         self._namespaces = tuple(namespaces)
         self._pulse = pulse or Pulse()
         self._restarted = restarted
+        self._ending: set[asyncio.Task[None]] = set()  # readers that nobody follows any more
         self._channels: dict[tuple[str, str], tuple[Channel, asyncio.Task[None]]] = {}
         self._closed = False
 
@@ -69,6 +70,8 @@ class Watches:
             channel.end(Unreachable("the store is closed"))
             await _ended(task)
         self._channels.clear()
+        for task in tuple(self._ending):
+            await _ended(task)
 
     async def _pump(self, kind: str, namespace: str, since: int, queue: asyncio.Queue[Changed | SyncdError]) -> None:
         try:
@@ -96,6 +99,8 @@ class Watches:
             channel.followers -= 1
             if not channel.followers:
                 task.cancel()
+                self._ending.add(task)
+                task.add_done_callback(self._ending.discard)
                 if self._channels.get(place) == found:
                     del self._channels[place]
 
