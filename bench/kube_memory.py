@@ -127,7 +127,7 @@ def _run(state: Path, server: ApiServer, home: str, sources: str, objects: int, 
             memory.wait(pid, deadline, "leading", 0.05)
         leads = time.monotonic() - begun
         while objects and memory.metric(state, "syncd_source_objects") < objects:
-            memory.wait(pid, deadline, f"{objects} objects", 0.1)
+            memory.wait(pid, deadline, f"{objects} objects", 0.5)
         applied = time.monotonic() - begun
         while not memory.rests(pid, rest_seconds):
             memory.wait(pid, deadline, "rest", 0.1)
