@@ -11,7 +11,7 @@ by the digest).
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -53,41 +53,51 @@ class Difference:
         return f"~ {self.path}: {self.before} -> {self.after}"
 
 
-def differences(wanted: Mapping[str, Any], live: Mapping[str, Any], *, limit: int = LIMIT) -> tuple[Difference, ...]:
-    """What applying `wanted` over `live` would change; () = nothing.
+Found = tuple[Path, Any, Any]
+"""A field that differs: where (an index is that of what is wanted, or of the live body for an item that only this has), what it is
+live, and what is wanted; None = absent."""
 
-    At most `limit` and one that counts the rest as "…". What is not to be compared has the live value in `wanted`
-    (`plan.sparing`).
+
+def found(wanted: Mapping[str, Any], live: Mapping[str, Any]) -> Iterator[Found]:
+    """Everything that applying `wanted` over `live` would change, in the order of fields.
+
+    What is not to be compared has the live value in `wanted` (`plan.sparing`).
     """
-    kind = str(wanted.get("kind") or "")
-    found = list(islice(_walk_object(kind, wanted, live), limit + 1))
-    shown = [difference(kind, path, before, after) for path, before, after in found[:limit]]
-    if len(found) > limit:
-        shown.append(Difference("replace", "…", "", f"more than {limit} fields differ"))
-    return tuple(shown)
+    return _walk_object(str(wanted.get("kind") or ""), wanted, live)
 
 
 def same(wanted: Mapping[str, Any], live: Mapping[str, Any]) -> bool:
-    """Whether `differences` would be empty, without making any text."""
-    return next(_walk_object(str(wanted.get("kind") or ""), wanted, live), None) is None
+    """Whether nothing is found."""
+    return next(found(wanted, live), None) is None
 
 
 def paths(wanted: Mapping[str, Any], live: Mapping[str, Any]) -> tuple[Path, ...]:
-    """Where the two differ, all of it; an index is that of `wanted`, or of `live` for an item that only this has."""
-    return tuple(path for path, _, _ in _walk_object(str(wanted.get("kind") or ""), wanted, live))
+    """Where the two differ, all of it."""
+    return tuple(path for path, _, _ in found(wanted, live))
 
 
-_Found = tuple[Path, Any, Any]
+def differences(wanted: Mapping[str, Any], live: Mapping[str, Any], *, limit: int = LIMIT) -> tuple[Difference, ...]:
+    """What applying `wanted` over `live` would change, as it is shown; () = nothing."""
+    return shown(str(wanted.get("kind") or ""), found(wanted, live), limit=limit)
 
 
-def _walk_object(kind: str, wanted: Mapping[str, Any], live: Mapping[str, Any]) -> Iterator[_Found]:
+def shown(kind: str, fields: Iterable[Found], *, limit: int = LIMIT) -> tuple[Difference, ...]:
+    """Fields that differ, as they are shown: at most `limit`, and one that counts the rest as "…". kind: of the object."""
+    some = list(islice(fields, limit + 1))
+    texts = [difference(kind, path, before, after) for path, before, after in some[:limit]]
+    if len(some) > limit:
+        texts.append(Difference("replace", "…", "", f"more than {limit} fields differ"))
+    return tuple(texts)
+
+
+def _walk_object(kind: str, wanted: Mapping[str, Any], live: Mapping[str, Any]) -> Iterator[Found]:
     yield from _walk_marks(wanted, live)
     for field in dict.fromkeys((*wanted, *live)):
         if field not in normalise.NOT_COMPARED:
             yield from _walk(kind, (field,), live.get(field), wanted.get(field))
 
 
-def _walk_marks(wanted: Mapping[str, Any], live: Mapping[str, Any]) -> Iterator[_Found]:
+def _walk_marks(wanted: Mapping[str, Any], live: Mapping[str, Any]) -> Iterator[Found]:
     """Labels and annotations: only those that the source wants; the rest belongs to others."""
     for field, ours in (("labels", OURS_IN_LABELS), ("annotations", OURS_IN_ANNOTATIONS)):
         after = (wanted.get("metadata") or {}).get(field) or {}
@@ -97,10 +107,12 @@ def _walk_marks(wanted: Mapping[str, Any], live: Mapping[str, Any]) -> Iterator[
                 yield ("metadata", field, name), before.get(name), value
 
 
-def _walk(kind: str, path: Path, before: Any, after: Any) -> Iterator[_Found]:
+def _walk(kind: str, path: Path, before: Any, after: Any) -> Iterator[Found]:
     if before == after:
         return
     if after is None and normalise.is_defaulted(kind, path, before):
+        return
+    if before is None and normalise.is_dropped(kind, path, after):
         return
     if len(path) < DEPTH_LIMIT:
         if isinstance(before, Mapping) and isinstance(after, Mapping):
@@ -113,7 +125,7 @@ def _walk(kind: str, path: Path, before: Any, after: Any) -> Iterator[_Found]:
     yield path, before, after
 
 
-def _walk_list(kind: str, path: Path, before: list[Any], after: list[Any]) -> Iterator[_Found]:
+def _walk_list(kind: str, path: Path, before: list[Any], after: list[Any]) -> Iterator[Found]:
     """By name where every item of both has one of its own, so that an insertion is one difference; else by index."""
     old, new = _by_name(before), _by_name(after)
     if old is None or new is None:

@@ -19,6 +19,7 @@ from syncd.argo import manifest
 from syncd.argo.manifest import Path
 from syncd.base.clock import rfc3339
 from syncd.plan import owners
+from syncd.plan.compare import Found
 from syncd.plan.owners import Owner
 
 FIELDS_TOLD: Final = 50
@@ -41,6 +42,25 @@ class Drift:
         """
         since = f" since {rfc3339(self.since)}" if self.since is not None else ""
         return f"drifted: changed by {self.by or 'hand'}{since}"
+
+
+def told(live: Mapping[str, Any], wanted: Mapping[str, Any], fields: Sequence[Found], *, applied: bool) -> list[Found]:
+    """Those of `fields` that somebody has changed, or that git has. applied: this very content was applied before.
+
+    A server fills in defaults, and writes some values in a form of its own (`0.5` cores as `500m`); an admission webhook changes what is
+    sent. What only the live object has and nobody owns is the server's; and a field that nobody but our own apply owns is what has
+    become of what we sent, as whoever else changes a field owns it from then on. Neither is drift, and to write it again changes
+    nothing. A store that knows no owners is believed in every field.
+    """
+    if not fields or not owners.is_managed(live):
+        return list(fields)
+    kept = []
+    for path, before, after in fields:
+        found = owners.of(live, path, wanted)
+        others = [owner for owner in found if not (owner.is_ours and owner.declares)]
+        if others or (after is not None if not found else not applied):
+            kept.append((path, before, after))
+    return kept
 
 
 def of(live: Mapping[str, Any], wanted: Mapping[str, Any], paths: Sequence[Path]) -> Drift:

@@ -2,7 +2,10 @@
 
 Literal tables, read by `plan.compare`. A field is here because a server, a controller or a person is entitled to
 write it, not because it was inconvenient. Source of the defaults: Kubernetes 1.34 pkg/apis/batch/v1/defaults.go,
-pkg/apis/core/v1/defaults.go. Argo's CRDs declare no defaults (Argo v4.1.2 manifests/base/crds/full).
+pkg/apis/core/v1/defaults.go.
+
+These are for every store. A server that says who owns which field (`plan.owners`) needs no table: what it filled in is told by having no
+owner (`plan.drift.told`). So are the defaults of Argo's full CRDs, such as `protocol: TCP` of a port.
 """
 
 from __future__ import annotations
@@ -32,6 +35,8 @@ _POD_OF_CRON_JOB: Final = ("spec", "jobTemplate", "spec", "template", "spec")
 
 DEFAULTS: Final[dict[str, dict[Path, Mapping[str, Any]]]] = {
     labels.CRON_JOB: {
+        ("spec", "jobTemplate"): {"metadata": {}},
+        ("spec", "jobTemplate", "spec", "template"): {"metadata": {}},
         ("spec",): {
             "concurrencyPolicy": "Allow",
             "suspend": False,
@@ -53,6 +58,23 @@ BY_HAND_FIELDS: Final[dict[str, tuple[Path, ...]]] = {
     labels.CRON_JOB: (("spec", "suspend"),),
 }
 """What a person may change by hand so that it survives a sync (decision 18)."""
+
+
+DROPPED: Final[dict[str, frozenset[str]]] = {
+    labels.CRON_JOB: frozenset({"stdin", "stdinOnce", "tty", "hostNetwork", "hostPID", "hostIPC", "readOnly"}),
+}
+"""Built-in kind → fields that a server does not keep when they are false, as it keeps no empty text: `json:",omitempty"` of a value that is
+no pointer. Source: Kubernetes 1.34 staging/src/k8s.io/api/core/v1/types.go."""
+
+
+def is_dropped(kind: str, path: Path, value: Any) -> bool:
+    """Whether `value`, which only git has at `path`, is one that a server drops.
+
+    >>> is_dropped("CronJob", ("spec", "x", "value"), ""), is_dropped("WorkflowTemplate", ("spec", "x", "value"), "")
+    (True, False)
+    """
+    names = DROPPED.get(kind)
+    return names is not None and (value == "" or (value is False and path[-1] in names))
 
 
 def is_defaulted(kind: str, path: Path, value: Any) -> bool:

@@ -20,7 +20,7 @@ from typing import Any
 from syncd.argo import labels
 from syncd.argo.manifest import Body, Key, Path
 from syncd.base.clock import rfc3339
-from syncd.plan import compare, drift, faults, normalise, order, owners, sparing
+from syncd.plan import compare, drift, faults, normalise, order, sparing
 from syncd.plan.compare import Difference
 from syncd.plan.desired import Desired, Stamp, for_scheduler, marks, short, stamp_of, stamped
 from syncd.plan.drift import Drift
@@ -195,32 +195,33 @@ def _compared(wanted: Desired, body: Body, fresh: Stamp, policy: Policy) -> Chan
     target = sparing.spared(wanted.body, body, policy.ignore.get(key.kind, ()))
     carries = target is not wanted.body
     held = sparing.spared(target, body, normalise.BY_HAND_FIELDS.get(key.kind, ())) if hand else target
-    if present == fresh and compare.same(held, body):
-        drifted = compare.differences(target, body) if hand else ()
-        reason = f"kept as it is: changed by hand{hand}" if drifted else "unchanged"
-        return Change(Verb.KEEP, key, reason, diff=drifted, uid=_uid(body), path=wanted.path, digest=wanted.digest)
-    paths = compare.paths(held, body)
-    diff = (*_scheduler(present, fresh, body), *compare.differences(held, body))
-    changed = [
-        path for path in paths if path != _INSTANCE_LABEL or present is None or present.instance == fresh.instance
-    ]
-    drifted_since = drift.of(body, held, changed) if applied and changed else None
-    marked = (_INSTANCE_LABEL,) if present is not None and present.instance != fresh.instance else ()
-    conflict = drift.conflict(body, held, (*paths, *marked)) if owners.is_managed(body) else ""
+    fields = drift.told(body, held, list(compare.found(held, body)), applied=applied)
+    if present == fresh and not fields:
+        by_a_person = drift.told(body, target, list(compare.found(target, body)), applied=applied) if hand else []
+        reason = f"kept as it is: changed by hand{hand}" if by_a_person else "unchanged"
+        diff = compare.shown(key.kind, by_a_person)
+        return Change(Verb.KEEP, key, reason, diff=diff, uid=_uid(body), path=wanted.path, digest=wanted.digest)
+    paths = [path for path, _, _ in fields]
+    moved = (
+        present is not None and present.instance != fresh.instance
+    )  # who fires it: `stamped` marks that, no body wants it
+    changed = [path for path in paths if not (moved and path == _INSTANCE_LABEL)]
+    drifted = drift.of(body, held, changed) if applied and changed else None
+    diff = (*_scheduler(present, fresh, body), *compare.shown(key.kind, fields))
+    conflict = drift.conflict(body, held, [*paths, *((_INSTANCE_LABEL,) if moved else ())])
     if conflict:
-        reason = f"{conflict}; git says otherwise"
-        refused = refuse(wanted, faults.DECLARED_BY_OTHERS, reason, _uid(body))
-        return replace(refused, diff=diff, drift=drifted_since)
+        refused = refuse(wanted, faults.DECLARED_BY_OTHERS, f"{conflict}; git says otherwise", _uid(body))
+        return replace(refused, diff=diff, drift=drifted)
     return Change(
         Verb.UPDATE,
         key,
-        str(drifted_since) if drifted_since is not None else _reason(present, fresh, wanted, applied, diff),
+        str(drifted) if drifted is not None else _reason(present, fresh, wanted, applied, diff),
         stamped(replace(wanted, body=held), fresh),
         diff,
         _uid(body),
         path=wanted.path,
         digest=wanted.digest,
-        drift=drifted_since,
+        drift=drifted,
         expect=_version(body) if carries else "",
     )
 

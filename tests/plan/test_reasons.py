@@ -93,11 +93,11 @@ def _key(body):
         ),
         pytest.param(
             wanted(BASE),
-            managed(live(BASE, 1, said=0), "syncd", {"f:spec": {"f:templates": {}}}, declares=True),
+            managed(live(BASE, 1, said=0), "syncd", {"f:spec": {"f:templates": {}}}),
             True,
             Verb.UPDATE,
             "drifted: changed by hand",
-            id="nobody whom the server knows did",
+            id="syncd did, for a person who does not hold it any more",
         ),
         pytest.param(
             wanted(BASE),
@@ -190,6 +190,36 @@ def test_an_ignored_field_is_no_conflict_and_is_written_as_it_is():
     assert change.expect == "7"
     made = fate(wanted(CRON, suspend=False), None, policy=policy)
     assert (made.body["spec"]["suspend"], made.expect) == (False, "")
+
+
+OURS = {"f:spec": {"f:entrypoint": {}, "f:templates": {}}}
+
+
+@pytest.mark.parametrize(
+    ("there", "drifts"),
+    [
+        pytest.param({"entrypoint": "main", "templates": "changed"}, False, id="a value in a form of the server's own"),
+        pytest.param({"entrypoint": "main", "templates": [], "more": 1}, False, id="a default"),
+        pytest.param({"entrypoint": "main"}, False, id="a field that we own, and that the server does not show"),
+        pytest.param({"templates": []}, True, id="a field that somebody has removed"),
+    ],
+)
+def test_what_the_server_made_of_what_was_applied_is_no_drift(there, drifts):
+    """Nobody but our own apply owns the field, or nobody at all."""
+    want = wanted(BASE)
+    body = managed(
+        live(BASE), "syncd", OURS if "entrypoint" in there else {"f:spec": {"f:templates": {}}}, declares=True
+    )
+    change = fate(want, {**body, "spec": there})
+    assert (change.verb is Verb.UPDATE) == drifts
+    if drifts:
+        assert change.drift.fields == ("spec.entrypoint",)
+
+
+def test_a_default_added_is_not_shown_among_the_differences_of_a_commit():
+    body = managed(live(BASE), "syncd", OURS, declares=True)
+    change = fate(wanted(BASE, 1), {**body, "spec": {**body["spec"], "more": 1}})
+    assert [difference.path for difference in change.diff] == ["spec.templates[0].n"]
 
 
 def test_drift_names_its_fields():
