@@ -74,7 +74,7 @@ def steps(text: str) -> Iterator[Step]:
 
 @pytest.mark.sandbox
 def test_the_first_commit_goes_as_it_is_printed(tmp_path: Path) -> None:
-    first = README.read_text().partition("## The first commit of your own")[2].partition("## Read on")[0]
+    first = README.read_text().partition("## The first commit of your own")[2].partition("## In a cluster")[0]
     here, state = tmp_path / "syncd", tmp_path / "home" / ".local" / "state" / "syncd"
     here.mkdir()
     environment = {
