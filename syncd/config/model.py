@@ -190,7 +190,8 @@ class Schedule:
     grace: timedelta = knob(timedelta(seconds=60), "how late a slot may fire whose daemon was down")
     catch_up_cap: int = knob(10, "how many missed slots `syncd.io/catch-up: all` may fire at most")
     scheduler: Scheduler = knob(
-        Scheduler.SYNCD, "in a cluster: who fires; argo: crons are applied as they are, and only observed"
+        Scheduler.SYNCD,
+        "in a cluster: who fires; argo: crons are applied as they are, and those with syncd's label fired",
     )
     instance_id: str = knob(
         "",
