@@ -16,6 +16,7 @@ from typing import Any
 
 from syncd import __version__
 from syncd.app.faces import Lints, SourceBoard
+from syncd.app.reach import Reach
 from syncd.app.real import SystemClock, SystemRandom
 from syncd.argo import labels
 from syncd.argo.crons import CronWorkflow
@@ -43,6 +44,7 @@ from syncd.loops.tidy import TidyLoop
 from syncd.loops.watch import WatchLoop
 from syncd.observe.bus import Bus
 from syncd.observe.events import ApiCalled, WatchRestarted
+from syncd.observe.journal import Journal
 from syncd.observe.metrics import Metrics
 from syncd.server.api import Download, Services, Version
 
@@ -62,6 +64,7 @@ class ClusterParts:
     store: KubeStore
     people: KubeStore
     shown: ShownSources
+    reach: Reach
     guard: Callable[[], None] = field(default=lambda: None)
 
 
@@ -71,11 +74,13 @@ async def make(state: Path, config: Config, guard: Callable[[], None]) -> Cluste
     bus = Bus()
     metrics = Metrics(clock, version=__version__, mode="kubernetes")
     bus.subscribe(metrics)
+    reach = Reach(clock, Journal())
     chosen = config.kubernetes
     access = Access(chosen.kubeconfig, chosen.context, chosen.requests_in_flight, chosen.requests_per_second)
 
     def told(verb: str, resource: str, code: int, seconds: float) -> None:
         bus.publish(ApiCalled(verb, resource, str(code), seconds))
+        reach.told(code, door.silent)
 
     door = await open_door(access, clock, told)
     identity = f"{socket.gethostname()}_{random.suffix(8)}"
@@ -89,7 +94,7 @@ async def make(state: Path, config: Config, guard: Callable[[], None]) -> Cluste
     people = KubeStore(door, home, clock, random, namespaces=chosen.namespaces, restarted=restarted)
     board = ShownSources(people, clock)
     runner = Runner(clock, random, bus.publish)
-    return ClusterParts(state, config, clock, random, bus, metrics, runner, home, store, people, board, guard)
+    return ClusterParts(state, config, clock, random, bus, metrics, runner, home, store, people, board, reach, guard)
 
 
 def leadership(parts: ClusterParts, begin: Any, end: Any) -> lead.LeadLoop:

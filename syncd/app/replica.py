@@ -71,7 +71,7 @@ class Replica:
     async def start(self) -> None:
         """Listen, then take part. Raises ConfigError where the address is taken."""
         parts, config = self.parts, self.parts.config
-        parts.bus.subscribe(journal.Journal())
+        parts.bus.subscribe(parts.reach.hear)
         self._doors = doors = common.doors_of(self.state, config, parts.clock)
         services = cluster.services(
             parts,
@@ -118,7 +118,7 @@ class Replica:
     def _not_ready(self) -> list[str]:
         if not self._looked:
             return ["the API server has not answered yet", *self.parts.runner.complaints()]
-        return list(self._faults.values())
+        return [*self._faults.values(), *([self.lead.unfit] if self.lead.unfit else [])]
 
     def _about(self) -> Mapping[str, Any]:
         acting = self._acting
@@ -134,7 +134,7 @@ class Replica:
             "leading": self.lead.leading,
             "scheduler": str(self.parts.config.schedule.scheduler),
             "unfinished": acting.watch.unfinished if acting is not None else 0,
-            "complaints": self.parts.runner.complaints(),
+            "complaints": [*self.parts.runner.complaints(), *([self.lead.unfit] if self.lead.unfit else [])],
         }
 
     # What the leader does

@@ -29,7 +29,7 @@ from enum import StrEnum
 from syncd.base.clock import Clock, Random
 from syncd.base.errors import Conflict, SyncdError, Unreachable
 from syncd.cluster.api import Hold, Lease
-from syncd.observe.events import Event, LeadershipChanged
+from syncd.observe.events import Event, LeadershipChanged, LoopFailed
 
 log = logging.getLogger(__name__)
 
@@ -108,6 +108,9 @@ class LeadLoop:
         self._wake = asyncio.Event()
         self._lock = asyncio.Lock()
         self._resigned = False
+        self._failure = ""  # of the last step
+        self.unfit = ""
+        """Why this replica may not lead; "" = it may."""
         self.last_alive: datetime | None = None
         """When the leader before us last renewed: what it had not done by then is ours to do. None = there was none."""
 
@@ -151,19 +154,20 @@ class LeadLoop:
         async with self._lock:
             if self._resigned:
                 return
-            unfit = self._fit()
             try:
-                if self._leading and not unfit:
+                if not self._leading:
+                    await self._stand()
+                elif self._is_fit():
                     await self._renew()
-                elif self._leading:
-                    await self._stand_down(unfit, release=True)
                 else:
-                    await self._stand(unfit)
+                    await self._stand_down(self.unfit, release=True)
             except Conflict as error:
                 log.debug("lease: %s", error)
                 await self._read()
             except SyncdError as error:
-                log.warning("lease: %s", error)
+                self._failed(error)
+            else:
+                self._failure = ""
             if self._leading and not self._may_act():
                 await self._stand_down("the lease could not be renewed in time", release=False)
 
@@ -174,9 +178,24 @@ class LeadLoop:
             if self._leading:
                 await self._stand_down("this replica ends", release=True)
 
-    async def _stand(self, unfit: str) -> None:
-        await self._read()
-        if unfit:
+    def _failed(self, error: SyncdError) -> None:
+        message, before = str(error), self._failure
+        self._failure = message
+        seconds = self._terms.retry.total_seconds()
+        kind = type(error).__name__
+        self._publish(LoopFailed("lease", kind, self._clock.now(), message, seconds, message == before))
+
+    def _is_fit(self) -> bool:
+        before, self.unfit = self.unfit, self._fit()
+        if self.unfit and not before:
+            log.error("this replica may not lead: %s", self.unfit)
+        elif before and not self.unfit:
+            log.info("this replica may lead again")
+        return not self.unfit
+
+    async def _stand(self) -> None:
+        await self._read()  # first: the answer tells what time it is
+        if not self._is_fit():
             return
         now = self._clock.monotonic()
         if move(self._terms, self._seen, now) is Move.WAIT:

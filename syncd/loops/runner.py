@@ -4,7 +4,7 @@ In: coroutines that are meant to run for ever (`SyncLoop.run`, `FireLoop.run`, â
 answer to "is every loop well?". Made and fed by `app`; `server` asks `complaints` for /readyz.
 
     what ended it        what happens                                                    said
-    Unreachable          again after a backoff with jitter, or what the other side asked  warning, once per failure
+    Unreachable          again after a backoff with jitter, or what the other side asked  warning, once while it stays so
     Conflict, Expired    again at once, then with a backoff                               debug, then warning
     ConfigError, Refused,
     Invalid, Unsupported,
@@ -171,10 +171,11 @@ class Runner:
         state.attempt += 1
         state.restarts += 1
         said = verdict(error, state.attempt, self._random.jitter())
-        state.message = _first_line(error)
+        before, state.message = state.message, _first_line(error)
         if said.defect:
             log.error("loop %s: a defect of syncd; please report it", name, exc_info=error)
-        event = LoopFailed(name, said.kind, self._clock.now(), state.message, said.seconds)
+        repeated = state.attempt > 1 and state.message == before
+        event = LoopFailed(name, said.kind, self._clock.now(), state.message, said.seconds, repeated)
         if not isinstance(error, Conflict | Expired) or state.attempt > 1:
             self._publish(event)
         else:

@@ -159,13 +159,15 @@ class StartsHeld:
 
 @dataclass(frozen=True, slots=True)
 class LoopFailed:
-    """A loop ended with an error and will run again. kind: the error's class, `Defect` for one that nobody expected."""
+    """A loop ended with an error and will run again. kind: the error's class, `Defect` for one that nobody expected; repeated: with
+    the same error as the last time, and it has not been well in between."""
 
     loop: str
     kind: str
     at: datetime
     message: str
     again_in_seconds: float
+    repeated: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -219,7 +219,7 @@ def line(event: Event) -> tuple[int, str, Mapping[str, Any]] | None:
             return logging.INFO, "new starts are no longer held back", {}
         case events.LoopFailed():
             said = f"loop {event.loop}: {event.message}; again in {event.again_in_seconds:.0f} s"
-            return logging.WARNING, said, {"loop": event.loop, "kind": event.kind}
+            return logging.DEBUG if event.repeated else logging.WARNING, said, {"loop": event.loop, "kind": event.kind}
         case _:
             return None
 

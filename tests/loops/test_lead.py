@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from syncd.base.errors import Unreachable
 from syncd.cluster.api import Hold
 from syncd.loops.lead import LeadLoop, Move, NotLeading, Seen, Terms, move
-from syncd.observe.events import Event, LeadershipChanged
+from syncd.observe.events import Event, LeadershipChanged, LoopFailed
 from tests.support.clocks import CountingRandom, ManualClock
 from tests.support.leases import MemoryLease, Seat
 
@@ -221,6 +221,35 @@ async def test_who_is_unfit_neither_takes_it_nor_keeps_it() -> None:
     second.unfit, first.unfit = "the clock is an hour off", ""
     await house.pass_(6)
     assert (first.acting, second.acting) == (True, False)
+
+
+async def test_whether_it_is_fit_is_asked_after_the_answer_that_tells_the_time() -> None:
+    """Before the first answer no clock can be known to be wrong: not even one step is led on a guess."""
+    house = House(1)
+    (only,) = house.replicas
+    read = only.seat.read
+
+    async def answered() -> Hold | None:
+        only.unfit = "the clock is an hour off"
+        return await read()
+
+    only.seat.read = answered  # type: ignore[method-assign]
+    await only.loop.step()
+    assert (only.begun, house.lease.writes, only.loop.unfit) == (0, [], "the clock is an hour off")
+
+
+async def test_a_server_that_is_away_is_told_as_a_failure_that_repeats() -> None:
+    house = House(1)
+    (only,) = house.replicas
+    only.seat.cut = AWAY
+    for _ in range(3):
+        await only.loop.step()
+    only.seat.cut = None
+    await only.loop.step()
+    only.seat.cut = AWAY
+    await only.loop.step()
+    told = [event.repeated for event in only.heard if isinstance(event, LoopFailed)]
+    assert told == [False, True, True, False]
 
 
 async def test_changes_are_published() -> None:
