@@ -25,6 +25,7 @@ from syncd.app import parts as making
 from syncd.app.common import Reread
 from syncd.app.real import SystemClock, SystemRandom, state_directory
 from syncd.argo import labels, selectors, status
+from syncd.argo.origin import origin_of
 from syncd.base.clock import rfc3339
 from syncd.base.errors import ConfigError, SyncdError
 from syncd.cluster.archive import finished_at
@@ -32,7 +33,6 @@ from syncd.cluster.embedded.store import EmbeddedStore, open_store
 from syncd.config.model import Config
 from syncd.config.model import Source as SourceConfig
 from syncd.loops import inventory, terms
-from syncd.loops.run import origin_of
 from syncd.loops.sync import SyncLoop
 from syncd.observe import journal
 from syncd.observe.words import Words

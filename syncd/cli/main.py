@@ -39,6 +39,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "resubmit": ("resubmit", "submit workflows once more"),
     "delete": ("delete", "delete workflows"),
     "node set": ("node_set", "set outputs, phase or message of a suspended node"),
+    "timeline": ("timeline", "draw what ran when, and what should have"),
     "lint": ("lint", "check manifests before anything runs"),
     "plan": ("plan", "show what a sync would change"),
     "status": ("status", "show the daemon and its sources"),
@@ -65,7 +66,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
 
 SECTIONS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
     ("the daemon", ("up", "run", "status", "sync", "plan", "approve", "reload", "backup")),
-    ("workflows", ("submit", "list", "get", "watch", "wait", "logs", "delete")),
+    ("workflows", ("submit", "list", "get", "watch", "wait", "logs", "timeline", "delete")),
     ("running workflows", ("stop", "terminate", "suspend", "resume", "retry", "resubmit", "node set")),
     ("schedules", tuple(name for name in COMMANDS if name.startswith("cron "))),
     ("templates", tuple(name for name in COMMANDS if "template " in name)),
@@ -210,6 +211,7 @@ def overview(group: str = "") -> str:
         "  syncd up .                       keep the manifests of this repository in force",
         "  syncd submit --watch hello.yaml  run a workflow, with or without a daemon",
         "  syncd lint .                     check manifests",
+        "  syncd status --context prod      look at the syncd of a cluster; every command takes --context",
     ]
     for title, section in SECTIONS:
         lines += ["", f"{title}:", *_rows(section)]

@@ -46,7 +46,7 @@ class Write:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What became of a Write: the live body after it (for DELETE: before it), or the error."""
+    """What became of a Write: the live body after it (for DELETE: before it, None where the store does not tell), or the error."""
 
     key: Key
     body: Body | None = None
@@ -93,7 +93,8 @@ class Objects(Protocol):
         """
 
     async def write(self, writes: Sequence[Write], *, atomic: bool = False) -> Sequence[Written]:
-        """Apply the writes in order; the answers are in the same order, one each; an error stops only its own write.
+        """Apply the writes, those of one key in order; the answers are in the order of all, one each; an error stops only its
+        own write.
 
         atomic: all or none where the implementation can (embedded: one transaction; the first error is on its write,
         the others get Conflict("not tried")). Durable when this returns. Empty: [].
@@ -117,6 +118,9 @@ class Ledger(Protocol):
 
     async def rows(self, cron: Key, *, since: datetime | None = None, limit: int = 100) -> list[Row]:
         """Rows of one cron, newest slot first."""
+
+    async def recent(self, since: datetime, *, namespace: str | None = None, limit: int = 10_000) -> list[Row]:
+        """Rows of all crons (of a namespace, None = all) that end at `since` or later, newest slot first."""
 
     async def latest(self) -> Mapping[str, Row]:
         """For every cron uid, the row with the newest slot. What `due` continues from after a restart."""

@@ -128,6 +128,12 @@ class MemoryStore:
         mine.sort(key=lambda row: (row.slot, row.cron_uid), reverse=True)
         return mine[: max(limit, 0)]
 
+    async def recent(self, since: datetime, *, namespace: str | None = None, limit: int = 10_000) -> builtins.list[Row]:
+        self._check_open()
+        found = [r for r in self._rows.values() if r.until >= since and namespace in (None, r.cron.namespace)]
+        found.sort(key=lambda row: (row.slot, row.cron_uid), reverse=True)
+        return found[: max(limit, 0)]
+
     async def latest(self) -> Mapping[str, Row]:
         self._check_open()
         newest: dict[str, Row] = {}

@@ -63,23 +63,3 @@ def refusal(workflow: Body, message: str, now: datetime) -> Entry:
     }
     marks = {labels.PHASE: status.FAILED, labels.COMPLETED: "true"}
     return Entry(workflow["metadata"]["uid"], 1, now, [], status=ended, labels=marks)
-
-
-def origin_of(workflow: Body) -> str:
-    """Where a run comes from, as a bounded label: `cron/NAME`, `template/NAME`, `job/NAME` or `workflow`."""
-    marks = workflow["metadata"].get("labels") or {}
-    for label, word in (
-        (labels.LABEL_CRON_WORKFLOW, "cron"),
-        (labels.CRON_JOB_NAME, "cron"),
-        (labels.LABEL_WORKFLOW_TEMPLATE, "template"),
-        (labels.LABEL_CLUSTER_WORKFLOW_TEMPLATE, "template"),
-        (labels.JOB_NAME, "job"),
-    ):
-        if marks.get(label):
-            return f"{word}/{marks[label]}"
-    return "workflow"
-
-
-def revision_of(workflow: Body) -> str:
-    """The revision that a run was made from; "" where no source stands behind it."""
-    return str((workflow["metadata"].get("annotations") or {}).get(labels.REVISION, ""))

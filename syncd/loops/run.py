@@ -23,6 +23,7 @@ from typing import Any
 
 from syncd.argo import labels, status
 from syncd.argo.manifest import Body, Key, key_of
+from syncd.argo.origin import origin_of, revision_of
 from syncd.base import backoff
 from syncd.base.clock import Clock, parse_rfc3339, rfc3339
 from syncd.base.errors import Conflict, Defect, Expired, Invalid, NotFound, SyncdError, Unreachable
@@ -43,7 +44,6 @@ from syncd.engine.observations import (
 )
 from syncd.execute.api import Executor, Logs
 from syncd.loops import admission
-from syncd.loops.admission import origin_of, revision_of
 from syncd.loops.starting import Starts
 from syncd.observe.events import Event, RunFinished, RunStarted
 

@@ -25,9 +25,9 @@ from typing import Any, Final
 
 from syncd.argo import labels, status
 from syncd.argo.manifest import Body, Key, key_of
+from syncd.argo.origin import origin_of, revision_of
 from syncd.base.clock import Clock, parse_rfc3339
 from syncd.cluster.api import Changed, Objects
-from syncd.loops.admission import origin_of, revision_of
 from syncd.observe.events import Event, RunFinished, RunGone, RunStarted
 
 PAGE: Final = 250  # bodies in memory at once, while listing

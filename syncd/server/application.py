@@ -25,7 +25,7 @@ from syncd.server import auth, faults, wire
 from syncd.server.api import Services
 from syncd.server.auth import Access
 from syncd.server.connections import CONNECTIONS, Connections
-from syncd.server.routes import artifacts, crons, daemon, definitions, logs, sources, workflows
+from syncd.server.routes import artifacts, crons, daemon, definitions, logs, sources, timeline, workflows
 
 PUBLIC, READ, WRITE = Access.PUBLIC, Access.READ, Access.WRITE
 
@@ -113,6 +113,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route("POST", f"{_OWN}/reload", WRITE, daemon.reload),
     Route("POST", f"{_OWN}/backup", WRITE, daemon.backup),
     Route("POST", f"{_OWN}/login-link", WRITE, daemon.login_link),
+    Route("GET", f"{_OWN}/timeline", READ, timeline.show),
     # of syncd's own, sources
     Route("GET", f"{_OWN}/sources", READ, sources.list_sources),
     Route("GET", f"{_OWN}/sources/{{source}}", READ, sources.get_source),

@@ -74,6 +74,23 @@ async def test_latest_has_one_row_per_uid(store: Store) -> None:
     assert [one.cron_uid for one in await store.rows(NIGHTLY)] == ["u1", "u1", "u0", "u1"]
 
 
+async def test_recent_rows_are_of_all_crons_newest_first(store: Store) -> None:
+    elsewhere = Key("CronWorkflow", "other", "weekly")
+    long = replace(row(0, Outcome.MISSED), until=NOON + timedelta(hours=9), count=10)
+    await store.record(
+        [long, row(1, cron=HOURLY, uid="u2"), row(4, cron=elsewhere, uid="u3"), row(3, cron=HOURLY, uid="u2")]
+    )
+    since = NOON + timedelta(hours=2)
+    assert [(r.cron.name, r.slot.hour) for r in await store.recent(since)] == [
+        ("weekly", 16),
+        ("hourly", 15),
+        ("nightly", 12),
+    ]
+    assert [r.cron.name for r in await store.recent(since, namespace="ci")] == ["hourly", "nightly"]
+    assert [r.cron.name for r in await store.recent(since, limit=1)] == ["weekly"]
+    assert await store.recent(NOON + timedelta(days=9)) == []
+
+
 async def test_prune_keeps_the_newest_the_young_and_the_pending(store: Store) -> None:
     rows = [row(hour) for hour in range(6)] + [row(-1, Outcome.PENDING), row(0, cron=HOURLY, uid="u2")]
     await store.record(rows)

@@ -58,6 +58,16 @@ def of_cron(connection: sqlite3.Connection, cron: Key, since: datetime | None, l
     )
 
 
+def recent(connection: sqlite3.Connection, since: datetime, namespace: str | None, limit: int) -> list[Row]:
+    """As `Ledger.recent`."""
+    found = connection.execute(
+        f"SELECT {_COLUMNS} FROM ledger"  # noqa: S608 - literal columns
+        " WHERE until >= ?1 AND (?2 IS NULL OR namespace = ?2) ORDER BY slot DESC, cron_uid DESC LIMIT ?3",
+        (rfc3339_micro(since), namespace, max(limit, 0)),
+    )
+    return _rows(found)
+
+
 def latest(connection: sqlite3.Connection) -> dict[str, Row]:
     """As `Ledger.latest`."""
     found = connection.execute(

@@ -149,6 +149,9 @@ class EmbeddedStore:
     async def rows(self, cron: Key, *, since: datetime | None = None, limit: int = 100) -> builtins.list[Row]:
         return await self._read(lambda connection: ledger.of_cron(connection, cron, since, limit))
 
+    async def recent(self, since: datetime, *, namespace: str | None = None, limit: int = 10_000) -> builtins.list[Row]:
+        return await self._read(lambda connection: ledger.recent(connection, since, namespace, limit))
+
     async def latest(self) -> Mapping[str, Row]:
         return await self._read(ledger.latest)
 

@@ -73,6 +73,14 @@ class KubeLedger:
         mine.sort(key=lambda row: (row.slot, row.cron_uid), reverse=True)
         return mine[: max(limit, 0)]
 
+    async def recent(self, since: datetime, *, namespace: str | None = None, limit: int = 10_000) -> list[Row]:
+        if not (self.acting and len(self._known) == shards.SHARDS):
+            await self._load()
+        rows = (row for shard, _ in self._known.values() for rows in shard.rows.values() for row in rows)
+        found = [row for row in rows if row.until >= since and namespace in (None, row.cron.namespace)]
+        found.sort(key=lambda row: (row.slot, row.cron_uid), reverse=True)
+        return found[: max(limit, 0)]
+
     async def latest(self) -> Mapping[str, Row]:
         await self._load()
         return {uid: rows[-1] for shard, _ in self._known.values() for uid, rows in shard.rows.items() if rows}

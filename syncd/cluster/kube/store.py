@@ -126,6 +126,9 @@ class KubeStore:
     async def rows(self, cron: Key, *, since: datetime | None = None, limit: int = 100) -> builtins.list[Row]:
         return await self._ledger.rows(cron, since=since, limit=limit)
 
+    async def recent(self, since: datetime, *, namespace: str | None = None, limit: int = 10_000) -> builtins.list[Row]:
+        return await self._ledger.recent(since, namespace=namespace, limit=limit)
+
     async def latest(self) -> Mapping[str, Row]:
         return await self._ledger.latest()
 
