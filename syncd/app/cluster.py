@@ -29,7 +29,7 @@ from syncd.cluster.kube.door import Access, home_namespace, open_door
 from syncd.cluster.kube.pods import KubePods
 from syncd.cluster.kube.store import Home, KubeStore
 from syncd.config import model
-from syncd.config.model import Config, Scheduler
+from syncd.config.model import Config
 from syncd.cron import due
 from syncd.execute.podlogs import PodLogs
 from syncd.loops import byhand, lead, shown
@@ -135,7 +135,9 @@ class Acting:
         )
         self.drift = DriftLoop(parts.store, self.sources)
         self.fire: FireLoop | None = None
-        if config.schedule.enabled and config.schedule.scheduler is Scheduler.SYNCD:
+        # whatever `schedule.scheduler` says: it decides which crons get the label. Until the sync has taken it off, Argo does not
+        # see a cron, and nobody would fire it (decision 2)
+        if config.schedule.enabled:
             self.fire = FireLoop(
                 urgent,
                 clock,
