@@ -231,6 +231,7 @@ def test_an_object_of_argo_cd_is_handed_over(house: House) -> None:
     (clear,) = [command for command in page if "managedFields" in command and " patch " in command]
     (look,) = [command for command in page if "--show-managed-fields" in command]
     (label,) = [command for command in page if " label " in command]
+    (sync,) = [command for command in page if command.startswith("syncd sync")]
 
     with replicas(house.folder, "a", house.config()) as (replica,):
         house.replica = replica
@@ -244,6 +245,7 @@ def test_an_object_of_argo_cd_is_handed_over(house: House) -> None:
         assert house.cron()["spec"]["schedules"] == ["0 4 * * *"]
         assert "argocd-controller Apply" in house.type(look)
         house.type(clear)
+        house.type(sync)
         until(
             lambda: house.cron()["spec"]["schedules"] == ["0 3 * * *"],
             60,
