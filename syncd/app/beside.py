@@ -4,7 +4,7 @@ In: a Config whose `kubernetes` says which cluster. Out: a socket and a token, a
 what its user may: the rights are those of the kubeconfig. Nothing here asks the lease: what people do is kept apart by versions and
 names. The loops live in a thread of their own, so that the command line stays as it is: a client of an API.
 
-Where the installation is (Source objects, ledger, inventory, lease) need not be said: `find` looks for its Lease.
+Where the installation is (Source objects, ledger, inventory, lease) need not be said: `place.find` looks for its Lease.
 """
 
 from __future__ import annotations
@@ -21,34 +21,25 @@ from typing import Any, Final
 
 from syncd.app import cluster
 from syncd.app.common import doors_of
+from syncd.app.place import Place, access_of, context_namespace, find
 from syncd.argo import crons, labels
 from syncd.argo.manifest import Body, Key
 from syncd.base.clock import rfc3339
 from syncd.base.errors import ConfigError, NotFound, Refused, SyncdError, Unreachable, Unsupported
 from syncd.cluster.api import Hold
-from syncd.cluster.kube import kinds
-from syncd.cluster.kube.door import Access, Door, home_namespace
-from syncd.cluster.kube.lease import KubeLease
+from syncd.cluster.kube.door import Access
 from syncd.cluster.kube.store import Home, KubeStore
 from syncd.config import load, model
 from syncd.config.model import Config
 from syncd.cron import explain
+from syncd.loops import shown
 from syncd.loops.byhand import Hands
 from syncd.server import tokens
 from syncd.server.application import build as make_application
 from syncd.server.application import start as start_server
 
-USUAL: Final = "syncd"
-"""The namespace of docs/kubernetes.md: looked into where Leases cannot be listed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where the installation is. found: False = `namespace` is only the context's; why: what was tried, for people."""
-
-    namespace: str
-    found: bool
-    why: str = ""
+PATIENCE_SECONDS: Final = 300.0
+"""For the leader to sync because somebody asked. Thousands of objects take it some seconds."""
 
 
 @dataclass(slots=True)
@@ -63,23 +54,6 @@ class Reached:
     @property
     def store(self) -> KubeStore:
         return self.parts.people
-
-
-def access_of(config: Config) -> Access:
-    """Which cluster, and as whom."""
-    chosen = config.kubernetes
-    return Access(chosen.kubeconfig, chosen.context, chosen.requests_in_flight, chosen.requests_per_second)
-
-
-def context_namespace(access: Access) -> str:
-    """The namespace of the pod or of the context, else `default`. Raises ConfigError, whatever is wrong with the kubeconfig."""
-    try:
-        return home_namespace(access)
-    except SyncdError:
-        raise
-    except Exception as error:  # the client's reader lets errors of its YAML parser through
-        said = " ".join(str(error).split())[:200]
-        raise ConfigError(f"the kubeconfig cannot be read: {said}; `kubectl config view` has to work with it") from None
 
 
 @contextlib.asynccontextmanager
@@ -104,57 +78,6 @@ async def reached(config: Config, state: Path) -> AsyncIterator[Reached]:
     finally:
         await parts.people.close()
         await parts.store.close()
-
-
-async def find(door: Door, name: str, here: str, given: str) -> Place:
-    """Where the Lease `name` is: in the namespace that is given, in the context's, or the only one in the cluster.
-
-    Raises ConfigError where several have one, Unreachable.
-    """
-    if given:
-        return Place(given, True)
-    tried = [f"namespace {here}"]
-    try:
-        if await KubeLease(door, here, name, 5.0).read() is not None:
-            return Place(here, True)
-    except Refused:
-        tried = [f"namespace {here} (you may not read Leases there)"]
-    try:
-        spaces = await _spaces(door, kinds.LEASE, {"fieldSelector": f"metadata.name={name}"})
-        tried.append("all Leases of the cluster")
-    except Refused:
-        tried.append("the cluster (you may not list its Leases)")
-        spaces = await _guessed(door, name, tried)
-    if len(spaces) > 1:
-        raise ConfigError(
-            f"the cluster has {len(spaces)} installations called {name}, in {', '.join(spaces)}; say which one with "
-            "--system-namespace NAME"
-        )
-    if spaces:
-        return Place(spaces[0], True)
-    why = (
-        f"no Lease {name!r} was found in {', nor in '.join(tried)}; where syncd is installed, say so with "
-        "--system-namespace NAME, or --installation NAME where its lease is called otherwise"
-    )
-    return Place(here, False, why)
-
-
-async def _guessed(door: Door, name: str, tried: list[str]) -> list[str]:
-    """The namespaces that show Sources, or the usual one, for who may not list Leases."""
-    with contextlib.suppress(Refused, Unsupported):
-        if spaces := await _spaces(door, kinds.SOURCE, {"limit": "500"}):
-            return spaces
-    with contextlib.suppress(Refused):
-        tried.append(f"namespace {USUAL}")
-        if await KubeLease(door, USUAL, name, 5.0).read() is not None:
-            return [USUAL]
-    return []
-
-
-async def _spaces(door: Door, kind: str, query: Mapping[str, str]) -> list[str]:
-    what = f"list {kind}s of the cluster"
-    reply = await door.call("GET", kinds.collection(kind, None), query, what=what, kind=kind, named=False, verb="list")
-    return sorted({str(body["metadata"]["namespace"]) for body in reply.value.get("items") or ()})
 
 
 async def described(found: Reached) -> Config:
@@ -216,7 +139,7 @@ class Seen(cluster.ShownSources):
     async def plan(self, name: str) -> dict[str, Any]:
         spec = self._body(name).get("spec") or {}
         place = f"{spec.get('url') or 'DIRECTORY'}"
-        if spec.get("ref") or spec.get("folder"):
+        if "#" not in place and (spec.get("ref") or spec.get("folder")):
             place += f"#{spec.get('ref') or ''}" + (f":{spec['folder']}" if spec.get("folder") else "")
         raise Unsupported(
             f"what source {name} holds is in the daemon's clone, which is not here; read it again: "
@@ -228,7 +151,20 @@ class Seen(cluster.ShownSources):
         self._body(name)
         if wait and (dead := self.dead()):
             raise Unreachable(f"{dead}, so nothing would answer; --no-wait leaves the request to the next leader")
-        return await super().sync(name, wait)
+        asked = f"{self._clock.now():%Y-%m-%dT%H:%M:%S.%fZ}"
+        await self._store.board.ask(name, {shown.SYNC_REQUESTED: asked})
+        limit = self._clock.monotonic() + PATIENCE_SECONDS
+        while wait and shown.handled_of(self._body(name)) < asked:
+            await asyncio.sleep(0.5)
+            await self.refresh()
+            if dead := self.dead():
+                raise Unreachable(f"{dead}; the request stays, and the next leader answers it")
+            if self._clock.monotonic() > limit:
+                raise Unreachable(
+                    f"the leader has not answered within {PATIENCE_SECONDS:.0f} s; the request stays: look at its log, and at "
+                    f"`syncd status {name}`"
+                )
+        return self.status(name)
 
     def age_seconds(self) -> float | None:
         """Since the lease was renewed, by the API server's clock; None = there is none, or nobody holds it."""

@@ -67,9 +67,9 @@ def namespace(args: Namespace) -> str:
     config = chosen(args)
     if config is None:
         return ""
-    from syncd.app import beside
+    from syncd.app import place
 
-    return beside.context_namespace(beside.access_of(config))
+    return place.context_namespace(place.access_of(config))
 
 
 def refuse(args: Namespace, words: str) -> None:

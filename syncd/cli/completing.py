@@ -17,6 +17,10 @@ _LISTS: Final = {
 """What a word stands for → the command whose `-o name` lists them."""
 
 
+_WHOM: Final = ("--context", "--kubeconfig", "--namespace", "--server", "--state", "-n")
+"""Options on the line that also say whose names are listed; written as two words."""
+
+
 @dataclass(frozen=True, slots=True)
 class Words:
     """A command. options: (all spellings, help, values to choose from); names: the command that lists its names, "" = files."""
@@ -66,8 +70,12 @@ def _bash(commands: list[Words]) -> str:
     subs = [f'      {first}) words="{" ".join(second)}" ;;' for first, second in groups.items() if second]
     return f"""# bash completion of syncd; load it with: source <(syncd completion bash)
 _syncd() {{
-  local current="${{COMP_WORDS[COMP_CWORD]}}" first="${{COMP_WORDS[1]}}" words="" options="" names="" command
+  local current="${{COMP_WORDS[COMP_CWORD]}}" first="${{COMP_WORDS[1]}}" words="" options="" names="" command place
+  local -a whom=()
   COMPREPLY=()
+  for ((place = 2; place < COMP_CWORD - 1; place++)); do
+    case "${{COMP_WORDS[place]}}" in {"|".join(_WHOM)}) whom+=("${{COMP_WORDS[place]}}" "${{COMP_WORDS[place + 1]}}") ;; esac
+  done
   if [ "$COMP_CWORD" -eq 1 ]; then
     COMPREPLY=($(compgen -W "{" ".join(groups)}" -- "$current"))
     return
@@ -90,7 +98,7 @@ _syncd() {{
     -*) COMPREPLY=($(compgen -W "$options" -- "$current")) ;;
     *)
       if [ -n "$names" ]; then
-        COMPREPLY=($(compgen -W "$(syncd $names -o name 2>/dev/null)" -- "$current"))
+        COMPREPLY=($(compgen -W "$(syncd $names "${{whom[@]}}" -o name 2>/dev/null)" -- "$current"))
       else
         COMPREPLY=($(compgen -f -- "$current"))
       fi
@@ -119,13 +127,18 @@ def _zsh(commands: list[Words]) -> str:
     return f"""#compdef syncd
 # zsh completion of syncd; put it as _syncd into a directory of $fpath
 _syncd_names() {{
-  local -a found
-  found=(${{(f)"$(syncd "$@" -o name 2>/dev/null)"}})
+  local -a found whom
+  local place
+  for ((place = 1; place < ${{#_syncd_line}}; place++)); do
+    case "$_syncd_line[place]" in {"|".join(_WHOM)}) whom+=("$_syncd_line[place]" "$_syncd_line[place+1]") ;; esac
+  done
+  found=(${{(f)"$(syncd "$@" $whom -o name 2>/dev/null)"}})
   compadd -a found
 }}
 _syncd() {{
-  local -a top group
+  local -a top group _syncd_line
   local command="$words[2]"
+  _syncd_line=("${{(@)words[1,CURRENT-1]}}")
   if (( CURRENT == 2 )); then
     top=({" ".join(_quoted(f"{name}:{about}") for name, about in tops.items())})
     _describe command top
@@ -158,8 +171,17 @@ def _zsh_option(spelling: str, told: str, values: tuple[str, ...]) -> str:
 
 def _fish(commands: list[Words]) -> str:
     groups = _groups(commands)
+    whom = " ".join(_WHOM)
     lines = [
         "# fish completion of syncd; put it into ~/.config/fish/completions/syncd.fish",
+        "function __syncd_names",
+        "    set -l words (commandline -opc)",
+        "    set -l whom",
+        "    for place in (seq 2 (math (count $words) - 1))",
+        f"        contains -- $words[$place] {whom}; and set -a whom $words[$place] $words[(math $place + 1)]",
+        "    end",
+        "    syncd $argv $whom -o name 2>/dev/null",
+        "end",
         "function __syncd_is",
         "    set -l words (commandline -opc)",
         "    set -e words[1]",
@@ -183,7 +205,7 @@ def _fish(commands: list[Words]) -> str:
                 line += f" -xa {_fish_quoted(' '.join(values))}"
             lines.append(f"{line} -d {_fish_quoted(told)}")
         if command.names:
-            lines.append(f"complete -c syncd -f -n {test} -a '(syncd {command.names} -o name 2>/dev/null)'")
+            lines.append(f"complete -c syncd -f -n {test} -a '(__syncd_names {command.names})'")
     return "\n".join(lines) + "\n"
 
 

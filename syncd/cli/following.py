@@ -182,7 +182,12 @@ def follow(client: Client, found: list[Body], args: Namespace, terminal: Termina
         silent = args.output in ("json", "yaml", "name")
         if args.log:
             beside = errors if args.output in ("json", "yaml") else terminal
-            log(client, namespace, name, beside, query={"logOptions.follow": True})
+            try:
+                log(client, namespace, name, beside, query={"logOptions.follow": True})
+            except NotFound as gone:  # a cluster's pods may go sooner than they are read; the run is what counts
+                if not client.cluster:
+                    raise
+                errors.say(f"syncd: {output.clean(gone)}")
         if args.watch and not silent:
             ended = watch(client, namespace, name, terminal, args.output)
         else:

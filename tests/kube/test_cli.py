@@ -6,6 +6,8 @@ Source objects, the lease and workflows are put there by hand, as a leader and A
 from __future__ import annotations
 
 import json
+import threading
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,12 +15,13 @@ from typing import Any
 
 import pytest
 
+from syncd.app import beside
 from syncd.argo import labels
 from syncd.base.problems import Place, Problem
 from syncd.cli import main
 from syncd.loops import shown
 from tests.cli.conftest import Said
-from tests.support import kuberecordings
+from tests.support import kubeapi, kubeargo, kuberecordings
 from tests.support.kubeapi import Account, ApiServer, Failed
 
 ARGO = "/apis/argoproj.io/v1alpha1/namespaces"
@@ -192,6 +195,27 @@ def test_people_ask_by_annotations(cluster: Cluster, call: Command) -> None:
     assert shown.APPROVED not in cluster.annotations("jobs")
     said = call("sync", "nope", "--no-wait")
     assert (said.code, "known: jobs" in said.err) == (1, True)
+
+
+def test_a_sync_waits_for_its_own_answer(cluster: Cluster, call: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    cluster.source()
+    path = f"/apis/syncd.io/v1alpha1/namespaces/{cluster.home}/sources/jobs"
+    said: list[Said] = []
+    thread = threading.Thread(target=lambda: said.append(call("sync", "jobs")))
+    thread.start()
+    limit = time.monotonic() + 30
+    while not (asked := cluster.annotations("jobs").get(shown.SYNC_REQUESTED)) and time.monotonic() < limit:
+        time.sleep(0.1)
+    assert not said
+    change = {"status": {"lastHandledSync": asked, "appliedRevision": SEEN}}
+    cluster.api.call("PATCH", f"{path}/status", change, "application/merge-patch+json")
+    thread.join(30)
+    assert said[0].code == 0, said[0].err
+    assert f"  in force   {SEEN}" in said[0].lines
+    monkeypatch.setattr(beside, "PATIENCE_SECONDS", 0.5)
+    told = call("sync", "jobs")
+    assert told.code == 3
+    assert "the leader has not answered within" in told.err
 
 
 # crons
@@ -489,3 +513,41 @@ def test_doctor_tells_what_may_not_be_done(cluster: Cluster, call: Command, monk
     found = {one["subject"]: one for one in json.loads(call("doctor", "-o", "json").out)}
     assert found["permissions"]["verdict"] == "bad"
     assert f"system:serviceaccount:{cluster.home}:syncd may not" in found["permissions"]["finding"]
+
+
+def test_runs_are_followed_to_their_verdict(cluster: Cluster, call: Command, tmp_path: Path) -> None:
+    head = {"apiVersion": labels.ARGO_API, "kind": "Workflow", "spec": SPEC}
+    for name, marks in (("good", {}), ("bad", {"stand-in/case": kuberecordings.FAILS})):
+        body = {**head, "metadata": {"name": name, "annotations": marks}}
+        (tmp_path / f"{name}.yaml").write_text(json.dumps(body))
+    with kubeargo.running(cluster.api, namespace=cluster.space):
+        said = call("submit", "--watch", str(tmp_path / "good.yaml"))
+        assert said.code == 0, said.err
+        assert said.lines[0] == "● good Running"
+        assert said.lines[-1].split()[:2] == ["✔", "good"]
+        said = call("submit", "--wait", "--log", str(tmp_path / "bad.yaml"), "-o", "name")
+        assert said.code == 1
+        assert "no pod of Workflow" in said.err  # the stand-in makes none, and the verdict comes all the same
+
+
+def test_a_cluster_without_crds_says_what_to_install(
+    call: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with kubeapi.running(crds=None) as bare:
+        monkeypatch.setenv("KUBECONFIG", str(bare.kubeconfig))
+        at = ("--context", "test", "--system-namespace", "default")
+        for words in (("list",), ("cron", "list"), ("get", "x"), ("template", "list")):
+            said = call(*words, *at)
+            assert (said.code, said.out) == (2, ""), words
+            assert "the cluster does not serve argoproj.io/v1alpha1" in said.err
+            assert "install Argo Workflows' CRDs" in said.err
+        said = call("status", *at)
+        assert "! the cluster does not serve syncd.io/v1alpha1 Source; install the CRDs of syncd's chart" in said.out
+        said = call("sync", "jobs", "--no-wait", *at)
+        assert (said.code, "charts/syncd/crds" in said.err) == (2, True)
+        said = call("doctor", *at)
+        assert said.code == 1
+        assert (
+            "✖ Argo's CRDs: not served: Workflow, WorkflowTemplate, CronWorkflow, ClusterWorkflowTemplate" in said.lines
+        )
+        assert "✖ syncd's CRD: not served: Source" in said.lines
