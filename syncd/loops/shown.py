@@ -49,7 +49,7 @@ def status_of(
         "author": condition.get("author") or None,
         "subject": str(condition.get("subject") or "")[:200] or None,
         "files": condition.get("files") or 0,
-        "objects": dict(condition.get("objects") or {}),
+        "objects": dict(condition.get("objects") or {}) or None,  # {} applied over some is null, which the CRD refuses
         "offered": condition.get("offered") or 0,
         "problems": dict(condition.get("problems") or {}),
         "conflicts": condition.get("conflicts") or 0,
