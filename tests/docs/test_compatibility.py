@@ -46,6 +46,20 @@ RUN: dict[str, dict[str, Any]] = {
 """Templates that run, whatever of them is ignored."""
 
 
+IN_A_CLUSTER = {
+    "Argo does not see": "kube/test_gitops.py::test_the_cron_is_fired_by_syncd_and_left_alone_by_argo",
+    "`@every` counts from": "kube/test_exactly_once.py::test_no_slot_is_lost_and_none_is_doubled",
+    "A field that somebody added": "kube/test_gitops.py::test_an_edit_by_hand_is_corrected_and_told",
+    "What another manager declares": "kube/test_gitops.py::test_what_another_manager_declares_is_shown_and_not_fought",
+    "A commit is tried as a whole": "kube/test_gitops.py::test_what_admission_refuses_holds_the_whole_source",
+    "`retry`, `node set`": "loops/test_remote.py::test_what_is_obeyed_and_what_is_argos",
+    "Templates are resolved by Argo": "",
+    "Runs are deleted by their own TTL": "",
+    "batch/v1 CronJobs are fired": "",
+}
+"""How a row of the page begins → the test that holds it on a cluster; "" = it says what syncd leaves to others."""
+
+
 @pytest.fixture(scope="module")
 def nodes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
     """Step → its node, of a run that has one of each."""
@@ -81,3 +95,13 @@ def test_the_node_ends_in_error_and_says_why(kind: str, nodes: dict[str, dict[st
 @pytest.mark.parametrize("kind", RUN)
 def test_the_node_runs(kind: str, nodes: dict[str, dict[str, Any]]) -> None:
     assert nodes[kind]["phase"] == "Succeeded", nodes[kind].get("message")
+
+
+def test_every_row_on_the_cluster_is_held_by_a_test() -> None:
+    rows = PAGE.read_text().partition("**In a cluster**")[2].partition("**API")[0]
+    begins = re.findall(r"^- (.*)", rows, re.MULTILINE)
+    assert [row for row in begins if not any(row.startswith(begin) for begin in IN_A_CLUSTER)] == []
+    assert [begin for begin in IN_A_CLUSTER if not any(row.startswith(begin) for row in begins)] == []
+    for held in filter(None, IN_A_CLUSTER.values()):
+        file, _, name = held.partition("::")
+        assert f"def {name}(" in (PAGE.parents[1] / "tests" / file).read_text(), held
