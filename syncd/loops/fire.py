@@ -264,10 +264,11 @@ class FireLoop:
             self._tell_expectations()
             await self._standing.write_back(now, self._launch.unclosed)
             self._failures = 0
-        except Unreachable:
+        except Unreachable as error:
             # whatever was not done is still noted: rows pending, crons touched, status dirty
             self._failures += 1
-            self._retry_at = now + timedelta(seconds=self._delay(self._failures))
+            seconds = max(self._delay(self._failures), min(error.retry_after_seconds or 0.0, RETRY_SECONDS[1]))
+            self._retry_at = now + timedelta(seconds=seconds)
 
     async def _decide(self, now: datetime) -> None:
         """Ask about every cron that is due; one durable record for all of them, before anything is done."""

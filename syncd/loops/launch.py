@@ -141,9 +141,9 @@ class Launch:
                 row_closed = await self._created(attempt, written, now)
                 if row_closed is not None:
                     closed.append(row_closed)
-        except Unreachable:
+        except Unreachable as error:
             for attempt, _ in writes:
-                self._postpone(attempt, now)
+                self._postpone(attempt, now, error)
         await self.close(closed)
 
     def _body(self, attempt: _Attempt) -> Body:
@@ -156,7 +156,7 @@ class Launch:
         """The closed row of an attempt, None = it is to be tried again. AlreadyExists is ours, or somebody else's."""
         armed, row, error, body = attempt.armed, attempt.fire.row, written.error, written.body
         if isinstance(error, Unreachable):
-            self._postpone(attempt, now)
+            self._postpone(attempt, now, error)
             return None
         if isinstance(error, AlreadyExists):
             try:
@@ -210,11 +210,15 @@ class Launch:
         message = "it was decided to fire, but the run could not be created in time"
         return due.close(row, now, Outcome.MISSED, Reason.TOO_LATE, message)
 
-    def _postpone(self, attempt: _Attempt, now: datetime) -> None:
+    def _postpone(self, attempt: _Attempt, now: datetime, error: Unreachable | None = None) -> None:
+        """Again after a backoff, or when the other side has asked for; then at the latest in the last moment that is left."""
         attempt.failures += 1
-        attempt.not_before = now + timedelta(
-            seconds=backoff.delay(attempt.failures, *RETRY_SECONDS, self._random.jitter())
-        )
+        growing = timedelta(seconds=backoff.delay(attempt.failures, *RETRY_SECONDS, self._random.jitter()))
+        attempt.not_before = now + growing
+        if error is not None and error.retry_after_seconds:
+            asked = self._now() + timedelta(seconds=error.retry_after_seconds)
+            last = due.last_try(attempt.armed.cron, attempt.fire.row, self._policy)
+            attempt.not_before = max(attempt.not_before, min(asked, last))
 
     def _done(self, attempt: _Attempt) -> None:
         self._attempts.pop((attempt.armed.cron.uid, attempt.fire.slot), None)

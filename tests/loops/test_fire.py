@@ -595,3 +595,26 @@ async def test_the_loop_follows_the_watch_and_sleeps_until_the_next_slot(world: 
             await task
     assert await world.runs() == [f"tick-{unix('10:01')}"]
     assert world.loop.wake_at() == datetime(2026, 3, 10, 10, 2, tzinfo=UTC)
+
+
+async def test_a_store_that_says_when_to_come_back_is_not_asked_before(world: World) -> None:
+    await world.apply()
+    world.store.refusal = Unreachable("too many requests", 7.0)
+    await world.tick(30)
+    assert world.loop.wake_at() == datetime(2026, 3, 10, 10, 1, 7, tzinfo=UTC)
+    world.store.refusal = None
+    await world.tick(6.9)
+    assert await world.runs() == []
+    await world.tick(0.1)
+    assert len(await world.runs()) == 1
+
+
+async def test_a_store_that_asks_for_more_time_than_is_left_is_asked_in_the_last_moment(world: World) -> None:
+    """The grace is 60 s: later, the slot would be lost for sure."""
+    await world.apply()
+    world.store.refusal = Unreachable("too many requests", 300.0)
+    await world.tick(30)
+    world.store.refusal = None
+    await world.tick(60)
+    fired = [("10:01", Outcome.FIRED, Reason.ON_TIME), ("10:02", Outcome.FIRED, Reason.ON_TIME)]
+    assert await world.rows() == fired
