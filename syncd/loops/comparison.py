@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 
 from syncd.argo import jobs
 from syncd.argo.manifest import Body, Key, Manifest, key_of
-from syncd.base.errors import Expired, NotFound
+from syncd.base.errors import Expired, NotFound, Refused
 from syncd.cluster.api import Objects
 from syncd.loops.inventory import Records
 from syncd.plan import desired as wanting
@@ -47,7 +47,8 @@ async def compare(
     def wanted(some: Iterable[Key]) -> dict[Key, Desired]:
         return {key: wanting.desired(manifests[key], namespace) for key in some if key in manifests}
 
-    async for some, live in _live(objects, [key for key in keys if key.kind not in RUNNABLE]):
+    static = [key for key in keys if key.kind not in RUNNABLE]
+    async for some, live in _live(objects, static, {key for key in records.owned if key not in manifests}):
         judged = planning.plan(wanted(some), live, records.owned & some, policy)
         changes += (change for change in judged.changes if _is_telling(change, records))
     runnable = [key for key in keys if key.kind in RUNNABLE]
@@ -67,10 +68,15 @@ def _is_telling(change: Change, records: Records) -> bool:
     return change.verb is not Verb.KEEP or bool(change.diff) or change.waits or change.key not in records.owned
 
 
-async def _live(objects: Objects, keys: Collection[Key]) -> AsyncIterator[tuple[set[Key], Mapping[Key, Body]]]:
-    """The live objects of `keys`, in parts: (the keys of the part, those that are live). Every key is in one part."""
+async def _live(
+    objects: Objects, keys: Collection[Key], leaving: Collection[Key]
+) -> AsyncIterator[tuple[set[Key], Mapping[Key, Body]]]:
+    """The live objects of `keys`, in parts: (the keys of the part, those that are live). Every key is in one part.
+
+    leaving: those that are wanted no more. What is not seen of them would be forgotten: it is surely not there.
+    """
     if len(keys) <= FEW:
-        yield set(keys), await found(objects, keys)
+        yield set(keys), await _found(objects, keys, leaving)
         return
     left = set(keys)
     for kind in sorted({key.kind for key in keys}):
@@ -87,7 +93,11 @@ async def _live(objects: Objects, keys: Collection[Key]) -> AsyncIterator[tuple[
             after = page.after
             if not after:
                 break
-    rest = sorted(left)
+    going = sorted(left.intersection(leaving))  # a list may not reach their namespaces
+    for start in range(0, len(going), FEW):
+        part = going[start : start + FEW]
+        yield set(part), await found(objects, part)
+    rest = sorted(left.difference(going))
     for start in range(0, len(rest), PAGE):
         yield set(rest[start : start + PAGE]), {}
         await asyncio.sleep(0)
@@ -97,6 +107,20 @@ async def found(objects: Objects, keys: Collection[Key]) -> dict[Key, Body]:
     """Those of `keys` that are live, read one by one."""
     bodies = await asyncio.gather(*(_get(objects, key) for key in keys))
     return {key: body for key, body in zip(keys, bodies, strict=True) if body is not None}
+
+
+async def _found(objects: Objects, keys: Collection[Key], leaving: Collection[Key]) -> dict[Key, Body]:
+    """As `found`. One that may not be read counts as not there: the rehearsal of its write says in the server's words, and for this
+    object alone, what is not permitted. Raises Refused for one that is leaving."""
+    bodies = await asyncio.gather(*(_get(objects, key) if key in leaving else _permitted(objects, key) for key in keys))
+    return {key: body for key, body in zip(keys, bodies, strict=True) if body is not None}
+
+
+async def _permitted(objects: Objects, key: Key) -> Body | None:
+    try:
+        return await _get(objects, key)
+    except Refused:
+        return None
 
 
 async def _get(objects: Objects, key: Key) -> Body | None:
