@@ -1,7 +1,8 @@
 """Replicas of a cluster's daemon as processes, for tests that kill, freeze and mislead them.
 
 Comes in: a kubeconfig and what the configuration says. Goes out: `Replica`: its log, its URL, signals. Everything is killed with the
-test. `skew_seconds` gives one a wall clock that is wrong, as a machine without NTP has.
+test. `skew_seconds` gives one a wall clock that is wrong, as a machine without NTP has; `silence_seconds` makes it take a watch
+without a byte for stalled so soon (80 s otherwise).
 """
 
 from __future__ import annotations
@@ -22,7 +23,10 @@ from typing import Any
 _MAIN = """
 import sys, datetime
 from syncd.app import real
+from syncd.cluster.kube.channel import Pulse
 skew = datetime.timedelta(seconds=float(sys.argv.pop(1)))
+if silence := float(sys.argv.pop(1)):
+    Pulse.__init__.__defaults__ = (silence, Pulse().lasts_seconds)
 now = real.SystemClock.now
 real.SystemClock.now = lambda self: now(self) + skew
 from syncd.cli.main import main
@@ -36,7 +40,14 @@ LEASE = {"duration": "3s", "renewDeadline": "2s", "retry": "500ms"}
 class Replica:
     """One `syncd run -c FILE` with mode: kubernetes."""
 
-    def __init__(self, folder: Path, name: str, config: Mapping[str, Any], skew_seconds: float = 0.0) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        name: str,
+        config: Mapping[str, Any],
+        skew_seconds: float = 0.0,
+        silence_seconds: float = 0.0,
+    ) -> None:
         self.name = name
         self.folder = folder / name
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -45,6 +56,7 @@ class Replica:
         self.file.write_text(json.dumps(dict(config)))
         self._log = self.folder / "log"
         self._skew_seconds = skew_seconds
+        self._silence_seconds = silence_seconds  # 0 = as it is
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> Replica:
@@ -58,6 +70,7 @@ class Replica:
                     "-c",
                     _MAIN,
                     str(self._skew_seconds),
+                    str(self._silence_seconds),
                     "run",
                     "-c",
                     str(self.file),
@@ -138,9 +151,11 @@ class Replica:
 
 
 @contextmanager
-def replicas(folder: Path, names: str, config: Mapping[str, Any], **skews: float) -> Iterator[list[Replica]]:
-    """Started replicas, one for each letter of `names`. skews: seconds by name."""
-    made = [Replica(folder, name, config, skews.get(name, 0.0)) for name in names]
+def replicas(
+    folder: Path, names: str, config: Mapping[str, Any], *, silence_seconds: float = 0.0, **skews: float
+) -> Iterator[list[Replica]]:
+    """Started replicas, one for each letter of `names`. silence_seconds: of a watch, 0 = as it is; skews: seconds by name."""
+    made = [Replica(folder, name, config, skews.get(name, 0.0), silence_seconds) for name in names]
     try:
         for replica in made:
             replica.start()
@@ -184,15 +199,17 @@ def until(check: Callable[[], Any], seconds: float, what: str | Callable[[], str
 
 def leader(of: list[Replica], seconds: float = 90) -> Replica:
     """The one that leads; waits for it."""
-    return until(
+    found: Replica = until(
         lambda: next((replica for replica in of if replica.leads()), None),
         seconds,
         lambda: "one leads; logs:\n" + "\n".join(f"--- {r.name}\n{r.log[-2000:]}" for r in of),
     )
+    return found
 
 
 def _json(path: Path) -> dict[str, Any] | None:
     try:
-        return json.loads(path.read_text())
+        told: dict[str, Any] = json.loads(path.read_text())
+        return told
     except (OSError, ValueError):
         return None

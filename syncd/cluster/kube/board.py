@@ -1,6 +1,6 @@
 """What people see with the cluster's own tools: a Source object per source, and Events on objects. Implements `cluster.api.Board`.
 
-Source objects are written by server-side apply to their status; where the CRD is not installed that is said once and let be.
+Source objects are written by server-side apply to their status; where the CRD is not installed that is said once, and tried again.
 Events are made once each, and counted up for a while when the same is told again. Used by `store`.
 """
 
@@ -43,8 +43,6 @@ class KubeBoard:
         self._without_crd = False
 
     async def show(self, source: str, about: Body, status: Body) -> None:
-        if self._without_crd:
-            return
         key = Key(kinds.SOURCE, self._namespace, source)
         head: Body = {
             "apiVersion": kinds.SOURCE_API,
@@ -60,9 +58,16 @@ class KubeBoard:
             await self._applied(key, f"{kinds.path(key)}/status", {**head, "status": status})
         except NotFound:
             self._made.discard(source)  # somebody deleted it: made again next time
+            raise
         except Unsupported as error:
+            if not self._without_crd:
+                log.warning("the state of sources is not shown in the cluster: %s", error)
             self._without_crd = True
-            log.warning("the state of sources is not shown in the cluster: %s", error)
+            self._made.clear()
+            raise
+        if self._without_crd:
+            log.info("the state of sources is shown in the cluster now")
+        self._without_crd = False
 
     async def remove(self, source: str) -> None:
         key = Key(kinds.SOURCE, self._namespace, source)

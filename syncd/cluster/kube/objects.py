@@ -21,6 +21,8 @@ import builtins
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
+import orjson
+
 from syncd.argo import labels, manifest
 from syncd.argo.manifest import Body, Key
 from syncd.argo.selectors import Selector
@@ -39,6 +41,9 @@ NO_VERSION: Final = "1"
 """etcd's version before anything was written. An apply with another version than the object's is a 409; one that creates is not
 asked for it (Kubernetes 1.34 staging/src/k8s.io/apiserver/pkg/registry/generic/registry/store.go Update)."""
 
+_LARGE_BYTES: Final = 1 << 18  # what is sent may be kept at three times its size, with the list of its fields
+_KEPT_BYTES: Final = 1_560_000
+"""Of an object, its list of fields included: etcd takes 1.5 MiB (--max-request-bytes). A dry run does not ask etcd."""
 _TOGETHER: Final = 128  # writes of one call that are tasks at once; `pace` lets fewer through
 
 Guard = Callable[[], None]
@@ -246,6 +251,8 @@ class KubeObjects:
     async def _applied(self, key: Key, body: Body, *, force: bool, dry: bool, what: str) -> Body:
         query = {"fieldManager": MANAGER, "force": "true" if force else "false"}
         reply = await self._send("PATCH", kinds.path(key), f"{what} {key}", key, query, body, APPLY, dry, verb="apply")
+        if dry:
+            _check_size(f"{what} {key}", body, reply.value)
         return lighter(as_kind(reply.value, key.kind), key.kind)
 
     async def _patch(self, write: Write, dry: bool) -> Written:
@@ -304,6 +311,15 @@ class KubeObjects:
             if method == "PATCH" and "metadata.uid" in str(error):
                 raise Conflict(f"{key} is another object than it was; read again") from None
             raise
+
+
+def _check_size(what: str, sent: Body, live: Any) -> None:
+    """Raises Invalid for an object that passes a dry run and would then be too large to keep. live: as the server would store it."""
+    if len(orjson.dumps(sent)) > _LARGE_BYTES and (size := len(orjson.dumps(live))) > _KEPT_BYTES:
+        raise Invalid(
+            f"{what}: the object is larger than the API server keeps (some 1.5 MiB): {size} bytes with its list of fields; "
+            "make it smaller, or split it"
+        )
 
 
 def declared(key: Key, body: Body | None) -> Body:
