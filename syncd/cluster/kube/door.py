@@ -212,7 +212,9 @@ class Door:
         verb: str,
         before: Callable[[], None] | None,
     ) -> tuple[int, Any, Mapping[str, str]]:
-        timeout = aiohttp.ClientTimeout(total=timeout_seconds, sock_connect=CONNECT_SECONDS)
+        # no total: where it runs out in the very moment of a cancellation, as after a process was frozen, aiohttp (3.14) forgets
+        # the cancellation, and who waits for the task waits for ever
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS)
         async with self._pace.turn(urgent=urgent):
             self.check_open()
             if before is not None:
@@ -220,7 +222,7 @@ class Door:
             began, sent = self._clock.monotonic(), self._clock.now()
             status = 0
             try:
-                async with asyncio.timeout(timeout_seconds + CONNECT_SECONDS):
+                async with asyncio.timeout(timeout_seconds):
                     response = await self._send(method, url, data, content_type, user, timeout)
                     async with response:
                         text = await response.read()
