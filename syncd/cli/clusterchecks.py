@@ -59,7 +59,7 @@ NEEDS: Final[tuple[Need, ...]] = (
     Need("batch", "cronjobs", _LIFE, optional="CronJobs cannot be synced (rbac.cronJobs)"),
     Need("", "configmaps", _LIFE, optional="ConfigMaps cannot be synced (rbac.configMaps)"),
     Need("", "events", ("create", "patch"), optional="no Events on objects"),
-    Need("", "pods", ("list",), optional="no logs over the daemon's API (rbac.logs)"),
+    Need("", "pods", ("get", "list"), optional="no logs over the daemon's API (rbac.logs)"),
     Need("", "pods/log", ("get",), optional="no logs over the daemon's API (rbac.logs)"),
 )
 """What the daemon does, each with its verbs: the rules of the chart."""

@@ -208,6 +208,7 @@ MAY = [
     "patch clusterworkflowtemplates.argoproj.io",
     "update cronworkflows/finalizers.argoproj.io in ci",
     "get pods in ci",
+    "list pods in ci",
     "get pods/log in ci",
 ]
 
@@ -224,7 +225,7 @@ MAY_NOT = [
     "patch secrets in kube-system",
     "create sources.syncd.io in ci",
     "create pods in ci",
-    "list pods in ci",
+    "watch pods in ci",
     "delete pods in ci",
     "create pods/exec in ci",
     "create jobs.batch in ci",

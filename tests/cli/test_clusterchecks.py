@@ -11,8 +11,6 @@ from syncd.cli import clusterchecks
 
 RULES = Path(__file__).resolve().parents[2] / "charts" / "syncd" / "templates" / "_rules.tpl"
 
-LOGS = "pods"  # the chart's rule for logs is an option of its own: rbac.logs
-
 
 def granted(section: str) -> set[tuple[str, str, str]]:
     """(group, resource, verb) that a section of the chart's rules gives, with everything that its values can switch on."""
@@ -32,9 +30,8 @@ def granted(section: str) -> set[tuple[str, str, str]]:
 def test_doctor_asks_for_what_the_chart_grants() -> None:
     asked: dict[bool, set[tuple[str, str, str]]] = {True: set(), False: set()}
     for need in clusterchecks.NEEDS:
-        if not need.resource.startswith(LOGS):
-            asked[need.own] |= {(need.group, need.resource, verb) for verb in need.verbs}
+        asked[need.own] |= {(need.group, need.resource, verb) for verb in need.verbs}
     events = granted("events")
     assert asked[True] == granted("own") | events
-    work = {one for one in granted("work") if one[1] != "secrets" and not one[1].startswith(LOGS)}
+    work = {one for one in granted("work") if one[1] != "secrets"}
     assert asked[False] == work | events

@@ -75,9 +75,13 @@ holds against this file. No wildcards: a verb or resource that is not here is no
   verbs: [get, list, watch, create, patch, delete]
 {{- end }}
 {{- if .Values.rbac.logs }}
+# The pods of a run: found by its label
+- apiGroups: [""]
+  resources: [pods]
+  verbs: [get, list]
 # Logs: those of a step are its pod's
 - apiGroups: [""]
-  resources: [pods, pods/log]
+  resources: [pods/log]
   verbs: [get]
 {{- end }}
 {{ include "syncd.rules.events" . }}
