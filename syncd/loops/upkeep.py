@@ -28,7 +28,7 @@ from syncd.loops.noticed import Noticed
 from syncd.loops.terms import Options
 from syncd.observe.events import DriftCorrected, Event
 from syncd.plan import desired as wanting
-from syncd.plan import faults, order, owners
+from syncd.plan import faults, order
 from syncd.plan import plan as planning
 from syncd.plan.desired import RUNNABLE, Stamp
 from syncd.plan.guard import Held
@@ -296,8 +296,7 @@ class Upkeep:
         if waits_for_its_commit or self.noticed.is_old(changed):
             return False
         verdict = self._verdict(changed)
-        unknown = code == faults.DECLARED_BY_OTHERS and not owners.is_managed(changed.body)
-        if verdict is None or (verdict.verb is Verb.REFUSE and verdict.code == code) or (unknown and verdict.body):
+        if verdict is None or (verdict.verb is Verb.REFUSE and verdict.code == code):
             return False
         if verdict.verb is Verb.KEEP and not stood_in_the_way:
             self.noticed.drop([key])

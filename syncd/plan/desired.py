@@ -8,6 +8,7 @@ changed and nothing else. `loops.sync` makes one `Desired` per manifest that a c
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 from collections.abc import Mapping
@@ -86,7 +87,10 @@ def desired(item: Manifest, namespace: str = "default") -> Desired:
 
 
 def cleaned(body: Mapping[str, Any], namespace: str = "default") -> Body:
-    """A new body without status, server-set metadata and syncd's own labels and annotations; spec is shared."""
+    """A new body without status, server-set metadata and syncd's own labels and annotations; spec is shared.
+
+    stringData of a Secret is put into its data, as a server does: no server ever shows it.
+    """
     metadata = body.get("metadata")
     kept: Body = {}
     if isinstance(metadata, Mapping):
@@ -104,7 +108,21 @@ def cleaned(body: Mapping[str, Any], namespace: str = "default") -> Body:
     elif not kept.get("namespace"):
         kept["namespace"] = namespace
     rest = {name: value for name, value in body.items() if name not in ("metadata", "status")}
+    if body.get("kind") == labels.SECRET:
+        rest = _encoded(rest)
     return {**rest, "metadata": kept}
+
+
+def _encoded(secret: Body) -> Body:
+    """A Secret without stringData. One of the wrong type survives as it is."""
+    plain, data = secret.get("stringData"), secret.get("data") or {}
+    if not isinstance(plain, Mapping) or not isinstance(data, Mapping):
+        return secret
+    if not all(isinstance(text, str) for text in plain.values()):
+        return secret
+    coded = {name: base64.b64encode(text.encode(errors="replace")).decode() for name, text in plain.items()}
+    rest = {name: value for name, value in secret.items() if name != "stringData"}
+    return {**rest, "data": {**data, **coded}}
 
 
 def digest(body: Mapping[str, Any]) -> str:

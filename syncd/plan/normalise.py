@@ -34,6 +34,7 @@ _CONTAINER: Final[dict[str, Any]] = {
 _POD_OF_CRON_JOB: Final = ("spec", "jobTemplate", "spec", "template", "spec")
 
 DEFAULTS: Final[dict[str, dict[Path, Mapping[str, Any]]]] = {
+    labels.SECRET: {(): {"type": "Opaque"}},
     labels.CRON_JOB: {
         ("spec", "jobTemplate"): {"metadata": {}},
         ("spec", "jobTemplate", "spec", "template"): {"metadata": {}},

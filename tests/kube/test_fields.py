@@ -8,14 +8,15 @@ from typing import Any
 
 import pytest
 
-from syncd.argo import labels
-from syncd.plan import compare, drift, owners
-from tests.kube.test_gitops import ARGO, FILES, House, crd, cron, template
+from syncd.argo import labels, manifest
+from syncd.plan import compare, desired, drift, owners
+from syncd.plan import plan as planning
+from tests.kube.test_gitops import ARGO, FILES, House, crd, cron, house, template
 from tests.support import kubeapi
 from tests.support.replicas import config_of, replicas, until
 from tests.support.repository import Repository
 
-__all__ = ["crd"]  # the fixture
+__all__ = ["crd", "house"]  # fixtures
 
 CRON_JOB = {
     "apiVersion": "batch/v1",
@@ -53,18 +54,54 @@ def cron_job(api: kubeapi.ApiServer, namespace: str) -> dict[str, Any]:
 def test_a_field_of_one_container_among_several_names_who_set_it(api: kubeapi.ApiServer, namespace: str) -> None:
     """The API server names items of a list by their keys; the difference names them by their place."""
     applied(api, namespace, CRON_JOB)
-    live = cron_job(api, namespace)
-    assert compare.paths(CRON_JOB, live) == ()
     api.kubectl("-n", namespace, "set", "image", "cronjob/nightly", "b=evil")
     live = cron_job(api, namespace)
     paths = compare.paths(CRON_JOB, live)
-    assert paths == ((*CONTAINERS, 1, "image"),)
+    assert paths == ((*CONTAINERS, 1, "image"),)  # nothing that the server has filled in
     told = drift.of(live, CRON_JOB, paths)
     assert told.by == "kubectl-set"
     assert told.since is not None
     assert [owner.manager for owner in owners.of(live, (*CONTAINERS, 0, "image"), CRON_JOB)] == ["syncd"]
     assert [owner.manager for owner in owners.of(live, (*CONTAINERS, 1, "ports", 0), CRON_JOB)] == ["syncd"]
     assert drift.conflict(live, CRON_JOB, paths) == ""
+
+
+SPEC = CRON_JOB["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+ELABORATE = {
+    "volumes": [{"name": "c", "configMap": {"name": "x"}}, {"name": "h", "hostPath": {"path": "/x"}}],
+    "containers": [
+        {
+            "name": "a",
+            "image": "busybox",
+            "ports": [{"containerPort": 80}],
+            "tty": False,
+            "env": [
+                {"name": "A", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
+                {"name": "B", "value": ""},
+            ],
+            "resources": {"limits": {"cpu": "0.5", "memory": "1024Mi"}},
+            "livenessProbe": {"httpGet": {"port": 80}},
+        }
+    ],
+}
+
+
+def test_what_the_server_makes_of_an_object_is_no_drift(api: kubeapi.ApiServer, namespace: str) -> None:
+    """Defaults, quantities in another form, empty values that are dropped, a Secret in plain text."""
+    elaborate: dict[str, Any] = json.loads(json.dumps(CRON_JOB))
+    elaborate["spec"]["jobTemplate"]["spec"]["template"]["spec"] = {**SPEC, **ELABORATE}
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}, "stringData": {"a": "b"}}
+    kinds = frozenset({"CronJob", "Secret"})
+    policy = planning.Policy("jobs", "main@sha1:" + "a" * 40, "a" * 40, kinds=kinds)
+    for body, path in ((elaborate, "/apis/batch/v1/{}/cronjobs/nightly"), (secret, "/api/v1/{}/secrets/s")):
+        key = manifest.key_of(body, namespace)
+        wanted = {key: desired.desired(manifest.Manifest(key, body, manifest.Origin("a.yaml")), namespace)}
+        (made,) = planning.plan(wanted, {}, frozenset(), policy).changes
+        assert made.body is not None
+        applied(api, namespace, made.body)
+        live = api.call("GET", path.format(f"namespaces/{namespace}"))
+        (fate,) = planning.plan(wanted, {key: live}, {key}, policy).changes
+        assert (fate.verb, fate.reason) == (planning.Verb.KEEP, "unchanged"), [str(one) for one in fate.diff]
 
 
 def test_a_field_that_another_tool_declares_is_told_from_one_that_it_changed(
@@ -80,6 +117,24 @@ def test_a_field_that_another_tool_declares_is_told_from_one_that_it_changed(
     assert {owner.manager for owner in owners.of(live, (*CONTAINERS, 0, "image"), CRON_JOB)} == {"syncd", "argocd"}
 
 
+def test_the_claims_of_a_tool_that_is_gone_can_be_taken_away(house: House) -> None:
+    """As docs/sources.md says. Then git's word counts again, at once."""
+    theirs = {
+        "apiVersion": "argoproj.io/v1alpha1",
+        "kind": "WorkflowTemplate",
+        "metadata": {"name": "base", "namespace": house.namespace},
+        "spec": {"entrypoint": "other", "templates": [{"name": "other", "container": {"image": "theirs:1"}}]},
+    }
+    arguments = ("apply", "--server-side", "--field-manager=argocd", "--force-conflicts", "-f", "-")
+    house.api.kubectl(*arguments, stdin=json.dumps(theirs))
+    until(lambda: house.status().get("conflicts") == 1, 30, lambda: house.tell("a conflict is shown"))
+    stripped = '{"metadata": {"managedFields": [{}]}}'
+    house.kubectl("patch", "workflowtemplate", "base", "--type=merge", "-p", stripped)
+    base = lambda: house.object("workflowtemplates", "base")["spec"]["entrypoint"]  # noqa: E731
+    until(lambda: base() == "main", 30, lambda: house.tell("git's word counts"))
+    until(lambda: not house.status().get("conflicts"), 30, lambda: house.tell("no conflict is left"))
+
+
 @pytest.mark.usefixtures("crd")
 def test_ignored_fields_and_the_scheduler_of_a_cron(api: kubeapi.ApiServer, namespace: str, tmp_path: Path) -> None:
     """Others' values survive a commit that changes the object; syncd → argo → syncd rewrites the marks and nothing else."""
@@ -92,7 +147,7 @@ def test_ignored_fields_and_the_scheduler_of_a_cron(api: kubeapi.ApiServer, name
         "CronWorkflow": ["spec.suspend"],
     }
 
-    def house(scheduler: str, folder: str) -> Any:
+    def replica_of(scheduler: str, folder: str) -> Any:
         config = config_of(api.kubeconfig, namespace, sources=[source], schedule={"scheduler": scheduler})
         (tmp_path / folder).mkdir()
         return replicas(tmp_path / folder, "a", config)
@@ -104,7 +159,7 @@ def test_ignored_fields_and_the_scheduler_of_a_cron(api: kubeapi.ApiServer, name
         metadata = nightly()["metadata"]
         return metadata["labels"].get(labels.INSTANCE_ID), metadata["annotations"].get(labels.CHILD_INSTANCE_ID)
 
-    with house("syncd", "one") as (replica,):
+    with replica_of("syncd", "one") as (replica,):
         made = House(api, namespace, repository, replica)
         made.in_force(revision)
         assert instance() == ("syncd", "blue")
@@ -121,9 +176,9 @@ def test_ignored_fields_and_the_scheduler_of_a_cron(api: kubeapi.ApiServer, name
         assert (base["spec"]["parallelism"], base["metadata"]["labels"]["team"]) == (7, "theirs")
         assert (nightly()["spec"]["schedules"], nightly()["spec"]["suspend"]) == (["0 5 * * *"], True)
         before = {"base": base["metadata"]["resourceVersion"], "uid": nightly()["metadata"]["uid"]}
-    with house("argo", "two"):
+    with replica_of("argo", "two"):
         until(lambda: instance() == ("blue", None), 60, lambda: f"Argo's again: {nightly()['metadata']}")
-    with house("syncd", "three"):
+    with replica_of("syncd", "three"):
         until(lambda: instance() == ("syncd", "blue"), 60, lambda: f"ours again: {nightly()['metadata']}")
     metadata = nightly()["metadata"]
     assert metadata["uid"] == before["uid"]

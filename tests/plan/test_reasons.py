@@ -288,6 +288,18 @@ def test_a_changed_spec_does_not_end_what_a_person_suspended():
     assert [difference.path for difference in change.diff] == ["spec.templates[0].n"]
 
 
+def test_a_secret_in_plain_text_is_wanted_as_the_server_shows_it():
+    from syncd.plan import desired
+
+    item = {"kind": "Secret", "metadata": {"name": "x"}, "data": {"a": "b2xk", "b": "Yg=="}, "stringData": {"a": "new"}}
+    made = desired.cleaned(item)
+    assert made["data"] == {"a": "bmV3", "b": "Yg=="}
+    assert "stringData" not in made
+    assert item["stringData"] == {"a": "new"}
+    odd = {"kind": "Secret", "metadata": {"name": "x"}, "stringData": {"a": 5}}
+    assert desired.cleaned(odd)["stringData"] == {"a": 5}
+
+
 def test_a_hand_made_suspend_without_a_note_is_drift():
     there = live(CRON)
     there["spec"] = {**there["spec"], "suspend": True}
