@@ -210,6 +210,23 @@ def test_every_reason_is_of_a_command_that_is_there() -> None:
     assert [one for one in commands if not re.match(r"(kubectl|helm|syncd|cat|docker|argo|argocd|flux) ", one)] == []
 
 
+OTHERS_WORDS = ('is forbidden: User "system:serviceaccount:', '" cannot', "Pending")
+"""Of the API server, and of Argo."""
+
+
+def test_every_symptom_is_said_by_the_code() -> None:
+    """The quotes of the table of troubles: what somebody searches the page for."""
+    table = PAGE.read_text().partition("## When something is wrong")[2].partition("\n## ")[0]
+    symptoms = re.findall(r"^\| ([^|]+) \|", table, re.MULTILINE)[2:]
+    quoted = [part for symptom in symptoms for text in re.findall(r"`([^`]+)`", symptom) for part in text.split("…")]
+    code = "".join(file.read_text() for file in (ROOT / "syncd").rglob("*.py"))
+    code = re.sub(r'"\s*\n\s*f?"', "", code)
+    kinds = ("WorkflowTemplate", "syncd.io/v1alpha1 Source")
+    spoken = {part.strip().removesuffix(kinds[1]) for part in quoted} - {"", *kinds, *OTHERS_WORDS}
+    assert sorted(part for part in spoken if part not in code) == []
+    assert len(symptoms) >= 15
+
+
 @pytest.mark.timeout(300)
 def test_an_object_of_argo_cd_is_handed_over(house: House) -> None:
     """As the page says: not without the label (V802), not while another declares what git says otherwise (V806), then it is ours."""

@@ -23,6 +23,8 @@ from tests.support.replicas import Replica, config_of, leader, replicas, until
 from tests.support.repository import Repository
 
 INSTANCE = kubeargo.INSTANCE
+LEASE = {"duration": "15s", "renewDeadline": "10s", "retry": "2s"}
+"""As installations have it: replicas end here, and do not die."""
 MINUTELY = [f"minute-{number:02}" for number in range(12)]
 EVERY = ("every-a", "every-b")
 CRONS = (*MINUTELY, *EVERY, "brief", "forbid")
@@ -70,7 +72,8 @@ class World:
 
     def config(self, scheduler: str) -> dict[str, Any]:
         source = {"name": "jobs", "path": str(self.repository.path), "namespace": self.namespace, "interval": "1s"}
-        return config_of(self.api.kubeconfig, self.namespace, sources=[source], schedule={"scheduler": scheduler})
+        schedule = {"scheduler": scheduler}
+        return config_of(self.api.kubeconfig, self.namespace, lease=LEASE, sources=[source], schedule=schedule)
 
     def labelled(self) -> set[str]:
         path = f"/apis/argoproj.io/v1alpha1/namespaces/{self.namespace}/cronworkflows"
@@ -78,7 +81,7 @@ class World:
         return {one["metadata"]["name"] for one in items if INSTANCE in one["metadata"].get("labels", {})}
 
     def wait_for_label_on(self, names: set[str], of: list[Replica]) -> None:
-        until(lambda: self.labelled() == names, 60, lambda: f"{self.labelled()} != {names}\n{of[0].log[-3000:]}")
+        until(lambda: self.labelled() == names, 120, lambda: f"{self.labelled()} != {names}\n{of[0].log[-3000:]}")
 
 
 @contextmanager
