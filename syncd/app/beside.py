@@ -27,7 +27,7 @@ from syncd.argo.manifest import Body, Key
 from syncd.base.clock import rfc3339
 from syncd.base.errors import ConfigError, NotFound, Refused, SyncdError, Unreachable, Unsupported
 from syncd.cluster.api import Hold
-from syncd.cluster.kube.door import Access
+from syncd.cluster.kube.access import Access
 from syncd.cluster.kube.store import Home, KubeStore
 from syncd.config import load, model
 from syncd.config.model import Config

@@ -25,7 +25,8 @@ from syncd.base.errors import NotFound, Unsupported
 from syncd.base.problems import Problem
 from syncd.base.units import go_duration
 from syncd.cluster.kube import kinds
-from syncd.cluster.kube.door import Access, home_namespace, open_door
+from syncd.cluster.kube.access import Access, home_namespace
+from syncd.cluster.kube.door import open_door
 from syncd.cluster.kube.pods import KubePods
 from syncd.cluster.kube.store import Home, KubeStore
 from syncd.config import model

@@ -12,7 +12,8 @@ from typing import Final
 
 from syncd.base.errors import ConfigError, Refused, SyncdError, Unsupported
 from syncd.cluster.kube import kinds
-from syncd.cluster.kube.door import Access, Door, home_namespace
+from syncd.cluster.kube.access import Access, home_namespace
+from syncd.cluster.kube.door import Door
 from syncd.cluster.kube.lease import KubeLease
 from syncd.config.model import Config
 

@@ -14,7 +14,8 @@ import pytest
 from syncd.app.real import SystemClock
 from syncd.argo.manifest import Key
 from syncd.base.errors import NotFound, Refused, Unreachable
-from syncd.cluster.kube.door import Access, open_door
+from syncd.cluster.kube.access import Access
+from syncd.cluster.kube.door import open_door
 from syncd.cluster.kube.pods import KubePods
 from syncd.execute import podlogs
 from syncd.execute.podlogs import PodLogs

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from syncd.app.real import SystemClock, SystemRandom
+from syncd.cluster.kube.access import Access
 from syncd.cluster.kube.channel import Pulse, Restarted
-from syncd.cluster.kube.door import Access, Told, open_door
+from syncd.cluster.kube.door import Told, open_door
 from syncd.cluster.kube.store import Home, KubeStore
 from tests.support import kubeapi, kubetools
 

@@ -13,7 +13,7 @@ import pytest
 
 from syncd.base.errors import ConfigError, Refused, SyncdError, Unreachable
 from syncd.cluster.api import Verb, Write
-from syncd.cluster.kube.door import Access, home_namespace
+from syncd.cluster.kube.access import Access, home_namespace
 from tests.cluster.kube.conftest import Opened
 from tests.support import kubeapi, kubefaults
 from tests.support.objects import create, errors, seen, take, template

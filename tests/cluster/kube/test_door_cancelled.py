@@ -11,7 +11,8 @@ from aiohttp import web
 
 from syncd.app.real import SystemClock
 from syncd.base.errors import Unreachable
-from syncd.cluster.kube.door import Access, open_door
+from syncd.cluster.kube.access import Access
+from syncd.cluster.kube.door import open_door
 
 SECONDS = 0.2
 

@@ -7,7 +7,8 @@ from aiohttp import web
 
 from syncd.app.real import SystemClock
 from syncd.base.errors import Unreachable
-from syncd.cluster.kube.door import Access, open_door
+from syncd.cluster.kube.access import Access
+from syncd.cluster.kube.door import open_door
 
 NAMES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY")
 
