@@ -45,6 +45,7 @@ log = logging.getLogger(__name__)
 _THREADS = 16
 _NEEDED = (labels.WORKFLOW, labels.WORKFLOW_TEMPLATE, labels.CRON_WORKFLOW)
 _LOOK_SECONDS = 15.0
+_ENDS_WITHIN_SECONDS = 30.0
 _OF_EVERY_REPLICA = frozenset({"look", "lead", "reload", "configuration"})
 """Loops that go on whoever leads."""
 
@@ -79,7 +80,7 @@ class Replica:
             logs=cluster.logs_of(parts),
             about=self._about,
             ready=self._not_ready,
-            live=list,
+            live=self._not_live,
             reload=self.reload,
         )
         self._listener = await start_server(make_application(services, doors), config.listen.host, config.listen.port)
@@ -114,6 +115,11 @@ class Replica:
             if skew is not None:
                 self.parts.bus.publish(ClockSkew(skew))
             await asyncio.sleep(_LOOK_SECONDS)
+
+    def _not_live(self) -> list[str]:
+        """Why this process should be started anew: a term that does not end keeps it from ever leading again."""
+        seconds = self.lead.ending_seconds
+        return [f"what acted has not ended for {seconds:.0f} s"] if seconds > _ENDS_WITHIN_SECONDS else []
 
     def _not_ready(self) -> list[str]:
         if not self._looked:

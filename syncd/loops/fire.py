@@ -95,7 +95,7 @@ class FireLoop:
         for kind in (*self._kinds, labels.WORKFLOW):
             async for page in self._pages(kind, with_label if kind == labels.WORKFLOW else None):
                 versions.append(page.version)
-                found += [Changed("MODIFIED", manifest.key_of(body), body, page.version) for body in page.items]
+                found += [_seen(body, page.version) for body in page.items]
         latest = await self._latest_slots()
         pending = await self._store.pending()
         async with self._lock:
@@ -344,3 +344,9 @@ class FireLoop:
 
     def _delay(self, failures: int) -> float:
         return backoff.delay(failures, *RETRY_SECONDS, self._random.jitter())
+
+
+def _seen(body: Body, version: str) -> Changed:
+    """An object of a list as a change; of a Workflow without its spec: all of them are in memory until the list is complete."""
+    kept = body if body.get("kind") != labels.WORKFLOW else {k: v for k, v in body.items() if k != "spec"}
+    return Changed("MODIFIED", manifest.key_of(body), kept, version)

@@ -114,6 +114,9 @@ class Launch:
         held = self._held()
         self._refused = {}
         ready = [attempt for attempt in self._attempts.values() if attempt.not_before <= now]
+        ready.sort(
+            key=lambda attempt: (attempt.fire.slot, attempt.armed.cron.key)
+        )  # after an outage the oldest come first
         for start in range(0, len(ready), BATCH):
             await self._create_batch(ready[start : start + BATCH], held, now)
         return self._refused

@@ -109,6 +109,7 @@ class LeadLoop:
         self._lock = asyncio.Lock()
         self._resigned = False
         self._failure = ""  # of the last step
+        self._ending_since: float | None = None  # monotonic: when the term that is ending began to end
         self.unfit = ""
         """Why this replica may not lead; "" = it may."""
         self.last_alive: datetime | None = None
@@ -125,6 +126,11 @@ class LeadLoop:
     def holder(self) -> str:
         """Who holds the lease, as far as we have seen; "" = nobody."""
         return "" if self._seen is None else self._seen.hold.holder
+
+    @property
+    def ending_seconds(self) -> float:
+        """How long what acted has been ending by now; 0 = nothing is. It takes no time, unless something of it hangs."""
+        return 0.0 if self._ending_since is None else self._clock.monotonic() - self._ending_since
 
     def guard(self) -> None:
         """Raises NotLeading where this replica may not write now. Cheap: it is asked before every write."""
@@ -253,7 +259,9 @@ class LeadLoop:
         self._until = float("-inf")
         self._leading = False
         log.info("this replica leads no more: %s", why)
+        self._ending_since = self._clock.monotonic()
         await self._end()
+        self._ending_since = None
         if release and self._seen is not None and self._seen.hold.holder == self._terms.identity:
             free = replace(self._seen.hold, holder="", duration=timedelta(seconds=1), renewed_at=self._clock.now())
             with suppress(SyncdError):

@@ -252,6 +252,24 @@ async def test_a_server_that_is_away_is_told_as_a_failure_that_repeats() -> None
     assert told == [False, True, True, False]
 
 
+async def test_a_term_that_does_not_end_is_told() -> None:
+    """Whoever asks whether the process lives shall hear of it: it never leads again."""
+    house = House(1)
+    (only,) = house.replicas
+    await only.loop.step()
+    stuck = asyncio.Event()
+    only.loop._end = stuck.wait  # type: ignore[assignment]
+    only.unfit = "the clock is an hour off"
+    ending = asyncio.create_task(only.loop.step())
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    only.clock.advance(31)
+    assert only.loop.ending_seconds >= 31
+    stuck.set()
+    await ending
+    assert only.loop.ending_seconds == 0
+
+
 async def test_changes_are_published() -> None:
     house = House(1)
     (only,) = house.replicas
