@@ -618,3 +618,19 @@ async def test_a_store_that_asks_for_more_time_than_is_left_is_asked_in_the_last
     await world.tick(60)
     fired = [("10:01", Outcome.FIRED, Reason.ON_TIME), ("10:02", Outcome.FIRED, Reason.ON_TIME)]
     assert await world.rows() == fired
+
+
+async def test_after_an_outage_the_oldest_slots_are_created_first(world: World) -> None:
+    """Whatever crons they are of: two that caught up several slots each are mixed by time."""
+    notes = {"annotations": {labels.CATCH_UP: "all"}}
+    await world.apply("a", "*/2 * * * *", metadata=notes)
+    await world.apply("b", "1-59/2 * * * *", metadata=notes)
+    version = (await world.store.list(labels.WORKFLOW)).version
+    await world.tick(300)
+    made = (await world.store.list(labels.WORKFLOW)).items
+    new = [body["metadata"] for body in made if int(body["metadata"]["resourceVersion"]) > int(version)]
+    assert len(new) == 5
+    in_order = sorted(new, key=lambda metadata: int(metadata["resourceVersion"]))
+    slots = [metadata["annotations"][labels.SCHEDULED_TIME] for metadata in in_order]
+    assert slots == sorted(slots)
+    assert {metadata["name"].partition("-")[0] for metadata in new} == {"a", "b"}
