@@ -96,8 +96,9 @@ class ShowLoop:
             case SlotDecided() if event.row.outcome in (Outcome.MISSED, Outcome.FAILED):
                 row = event.row
                 word = "SlotMissed" if row.outcome is Outcome.MISSED else "SlotFailed"
-                count = f"{row.count} slots until {rfc3339(row.until)}" if row.count > 1 else "slot"
-                said = f"{count} {rfc3339(row.slot)}: {row.reason}{f': {row.message}' if row.message else ''}"
+                first, last = rfc3339(row.slot), rfc3339(row.until)
+                which = f"{row.count} slots from {first} until {last}" if row.count > 1 else f"slot {first}"
+                said = f"{which}: {row.reason}{f': {row.message}' if row.message else ''}"
                 self._notice(row.cron, "Warning", word, said, row.cron_uid)
             case _:
                 return
@@ -114,6 +115,12 @@ class ShowLoop:
         """Show until cancelled."""
         listener = asyncio.create_task(self._listen(), name="questions")
         try:
+            with suppress(SyncdError):
+                for name, body in (await self._board.shown()).items():
+                    if name in self._loops:
+                        self._adopt(name, body)
+                    else:
+                        self._gone.add(name)  # taken out of the configuration while nobody of us ran
             self._dirty.update(dict.fromkeys(self._loops))
             while True:
                 await self.step()
@@ -151,12 +158,20 @@ class ShowLoop:
         now = self._clock.now()
         before = self._shown.get(source)
         condition = loop.status()
+        if condition.get("result") == "starting" and before:
+            return  # of the leader before us: it holds until we know better
         handled = self._handled.get(source, "")
         status = shown.status_of(condition, loop.problems(), before, rfc3339(now), handled)
         if before is not None and shown.same(before, status) and not self._is_contact_due(source):
             return
         await self._board.show(source, shown.spec_of(condition, *self._about(source)), status)
         self._shown[source], self._shown_at[source] = status, now
+
+    def _adopt(self, name: str, body: Body) -> None:
+        """Go on from what the leader before us has shown: the times of its conditions, and which questions it has answered."""
+        if name not in self._shown:
+            self._shown[name] = body.get("status") or {}
+            self._handled.setdefault(name, shown.handled_of(body))
 
     # What people ask
 
@@ -175,9 +190,7 @@ class ShowLoop:
             return
         metadata = body.get("metadata") or {}
         asked = metadata.get("annotations") or {}
-        if name not in self._shown:
-            self._shown[name] = body.get("status") or {}  # of the leader before us: the times of its conditions go on
-            self._handled.setdefault(name, shown.handled_of(body))
+        self._adopt(name, body)
         approved = str(asked.get(shown.APPROVED) or "")
         if approved:
             with suppress(SyncdError):  # held at another revision, or not at all: nothing to approve

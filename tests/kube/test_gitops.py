@@ -334,7 +334,10 @@ def test_two_replicas_take_over_without_a_write(house: House, tmp_path: Path) ->
     with replicas(tmp_path, "b", config) as (second,):
         until(lambda: second.status().get("sources"), 60, "the second shows the sources")
         assert second.status()["sources"][0]["applied"] == house.status()["appliedRevision"]
+        since = [c["lastTransitionTime"] for c in house.status()["conditions"]]
         house.replica.kill()
         leader([second])
+        until(lambda: second.status()["sources"][0].get("result") == "applied", 60, "the second syncs")
+        assert [c["lastTransitionTime"] for c in house.status()["conditions"]] == since, "a new leader is no news"
         revision = house.repository.commit({"base.yaml": template("base", image="busybox:9")})
         house.in_force(revision)

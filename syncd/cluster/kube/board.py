@@ -21,6 +21,7 @@ from syncd.base.errors import NotFound, SyncdError, Unsupported
 from syncd.cluster.api import Notice
 from syncd.cluster.kube import kinds
 from syncd.cluster.kube.door import APPLY, MERGE, Door
+from syncd.cluster.kube.maps import INSTALLATION
 from syncd.cluster.kube.objects import MANAGER, PAGE, Guard
 
 log = logging.getLogger(__name__)
@@ -30,11 +31,14 @@ _MESSAGE: Final = 1000
 
 
 class KubeBoard:
-    """namespace: of the installation; identity: of this replica, for the events."""
+    """namespace, installation: whose sources these are; identity: of this replica, for the events."""
 
-    def __init__(self, door: Door, namespace: str, identity: str, clock: Clock, guard: Guard) -> None:
+    def __init__(
+        self, door: Door, namespace: str, installation: str, identity: str, clock: Clock, guard: Guard
+    ) -> None:
         self._door = door
         self._namespace = namespace
+        self._installation = installation
         self._identity = identity
         self._clock = clock
         self._guard = guard
@@ -51,7 +55,7 @@ class KubeBoard:
         }
         try:
             if source not in self._made:
-                marks = {"labels": {"app.kubernetes.io/managed-by": "syncd"}}
+                marks = {"labels": {"app.kubernetes.io/managed-by": "syncd", INSTALLATION: self._installation}}
                 whole = {**head, "metadata": {**head["metadata"], **marks}, "spec": about}
                 await self._applied(key, kinds.path(key), whole)
                 self._made.add(source)
@@ -89,7 +93,13 @@ class KubeBoard:
             named=False,
             verb="list",
         )
-        return {body["metadata"]["name"]: body for body in reply.value.get("items") or ()}
+        found = (body for body in reply.value.get("items") or () if self._is_ours(body))
+        return {body["metadata"]["name"]: body for body in found}
+
+    def _is_ours(self, body: Body) -> bool:
+        """Another installation of the same namespace shows its own. One without a label was made by hand, or by a restore."""
+        marks = (body.get("metadata") or {}).get("labels") or {}
+        return bool(marks.get(INSTALLATION, self._installation) == self._installation)
 
     async def ask(self, source: str, annotations: Mapping[str, str]) -> None:
         key = Key(kinds.SOURCE, self._namespace, source)
@@ -113,7 +123,7 @@ class KubeBoard:
             async with self._door.stream(path, query, what=what, kind=kinds.SOURCE, silence_seconds=80.0) as lines:
                 async for line in lines:
                     event = orjson.loads(line)
-                    if event.get("type") in ("ADDED", "MODIFIED"):
+                    if event.get("type") in ("ADDED", "MODIFIED") and self._is_ours(event["object"]):
                         yield str(event["object"]["metadata"]["name"]), event["object"]
 
     async def tell(self, notices: Sequence[Notice]) -> None:

@@ -67,7 +67,7 @@ class KubeStore:
         self._ledger = KubeLedger(Maps(door, home.namespace, home.name, "ledger", guard), home.name)
         self._inventory = KubeInventory(Maps(door, home.namespace, home.name, "inventory", guard), home.name)
         self.lease = KubeLease(door, home.namespace, home.name, home.renew_timeout.total_seconds())
-        self.board = KubeBoard(door, home.namespace, home.identity, clock, guard)
+        self.board = KubeBoard(door, home.namespace, home.name, home.identity, clock, guard)
 
     def view(self, *, user: str = "", urgent: bool = False) -> KubeStore:
         """This store with objects read and written as `user`, or before others. Records stay ours."""
