@@ -116,13 +116,15 @@ def leadership(parts: ClusterParts, begin: Any, end: Any) -> lead.LeadLoop:
 
 
 class Acting:
-    """The loops of one term: made when it begins, forgotten when it ends. alive: when the leader before us was last seen."""
+    """The loops of one term: made when it begins, forgotten when it ends. alive: when the leader before us was last seen; told: ends of
+    runs that an earlier term of this process has told."""
 
     def __init__(
         self,
         parts: ClusterParts,
         sync_loop: Callable[[model.Source, KubeStore], SyncLoop],
         alive: Callable[[], datetime | None],
+        told: Mapping[str, int],
     ) -> None:
         self._parts = parts
         self._sync_loop = sync_loop
@@ -132,7 +134,7 @@ class Acting:
         self.show = ShowLoop(parts.store.board, clock, self.sources, self._about, self._source_key)
         self.tidy = TidyLoop(parts.store, clock, config.retention.ledger_age, config.retention.ledger_count)
         self.watch = WatchLoop(
-            parts.store, clock, parts.bus.publish, since=alive, remember=parts.metrics.remember_success
+            parts.store, clock, parts.bus.publish, since=alive, remember=parts.metrics.remember_success, told=told
         )
         self.drift = DriftLoop(parts.store, self.sources)
         self.fire: FireLoop | None = None

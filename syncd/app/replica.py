@@ -62,6 +62,7 @@ class Replica:
         self._reread = reread
         self._reloading = asyncio.Lock()
         self._acting: cluster.Acting | None = None
+        self._told: Mapping[str, int] = {}  # ends of runs that an earlier term has told
         self._board = SourceBoard()
         self._retired: frozenset[str] = frozenset()
         self._faults: dict[str, str] = {}
@@ -149,7 +150,7 @@ class Replica:
         """A term begins. Only starts what acts: the lease is to be renewed meanwhile."""
         parts = self.parts
         parts.store.begin()
-        self._acting = acting = cluster.Acting(parts, self._sync_loop, lambda: self.lead.last_alive)
+        self._acting = acting = cluster.Acting(parts, self._sync_loop, lambda: self.lead.last_alive, self._told)
         runner = parts.runner
         runner.start("watch", acting.watch.run)
         if acting.fire is not None:
@@ -184,6 +185,7 @@ class Replica:
         acting, self._acting = self._acting, None
         if acting is None:
             return
+        self._told = acting.watch.told
         runner = self.parts.runner
         # again until there are none: the loop that starts sources may have started one in this very moment
         while names := [name for name in runner.states() if name not in _OF_EVERY_REPLICA]:

@@ -10,7 +10,8 @@ What is counted, and how often:
 * A run that is retried ends again, and that end is told as well.
 * An end that happened while nobody watched is told when it is later than `since`: the last sign of life of the leader before,
   which has told what came earlier. Without `since` nothing is told that ended before the first list. A leader that crashed
-  may have told ends after its last sign of life: those of that renewal interval are told twice, by two processes.
+  may have told ends after its last sign of life: those of that renewal interval are told twice, by two processes. One that only
+  lost the lease for a while knows what it has told.
 * A run that was deleted is forgotten; if it had not ended, RunGone says so and nothing is counted.
 
 Of a run that has ended its uid and a number are kept, of one that has not its key and origin; never a body.
@@ -18,7 +19,7 @@ Of a run that has ended its uid and a number are kept, of one that has not its k
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -43,7 +44,7 @@ class _Active:
 
 class WatchLoop:
     """See the module. namespaces: None = all; since: asked at the first list; remember: told of successes that are not
-    counted, by namespace, origin and moment, so that the last one is known after a restart."""
+    counted, by namespace, origin and moment, so that the last one is known after a restart; told: of an earlier term of this process."""
 
     def __init__(
         self,
@@ -54,6 +55,7 @@ class WatchLoop:
         namespaces: Collection[str] | None = None,
         since: Callable[[], datetime | None] = lambda: None,
         remember: Callable[[str, str, datetime], None] = lambda namespace, origin, at: None,
+        told: Mapping[str, int] | None = None,
     ) -> None:
         self._store = store
         self._clock = clock
@@ -63,10 +65,15 @@ class WatchLoop:
         self._remember = remember
         self._active: dict[str, _Active] = {}
         self._ended: dict[str, int] = {}  # uid → Unix second of its end
-        self._former: dict[
-            str, int
-        ] = {}  # the same of runs that the newest list no longer had: the watch may replay them
+        self._former = dict(
+            told or {}
+        )  # the same of runs that the newest list no longer had: the watch may replay them
         self.ready = False
+
+    @property
+    def told(self) -> dict[str, int]:
+        """The ends that were told, for the next loop of this process."""
+        return {**self._former, **self._ended}
 
     @property
     def unfinished(self) -> int:
@@ -137,6 +144,8 @@ class WatchLoop:
         if known is not None and end <= known:
             if active is not None:  # an old view had shown it unfinished again
                 self._publish(RunGone(key, uid, origin))
+            elif first and phase == status.SUCCEEDED:
+                self._remember(key.namespace, origin, ended)
             return
         if first and active is None and (counted_after is None or ended <= counted_after):
             if phase == status.SUCCEEDED:

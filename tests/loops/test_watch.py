@@ -257,6 +257,23 @@ async def test_a_new_leader_tells_what_ended_while_nobody_watched(cluster):
     assert cluster.remembered == [("ci", "workflow", START)]  # the success of `before` is not counted, but known
 
 
+async def test_a_leader_that_leads_again_knows_what_it_has_told(cluster):
+    """It had told this end after its last sign of life."""
+    await cluster.loop.load()
+    await cluster.begin("a")
+    await cluster.loop.load()
+    await cluster.end("a")
+    await cluster.loop.load()
+    sign_of_life = cluster.clock.now() - timedelta(seconds=1)
+    cluster.clock.advance(60)
+    await cluster.begin("b")
+    await cluster.end("b")
+    before = cluster.loop
+    await cluster.leader(sign_of_life, told=before.told).load()
+    assert cluster.told() == [("RunStarted", "a"), ("Succeeded", "a"), ("Succeeded", "b")]
+    assert cluster.remembered == [("ci", "workflow", START)]
+
+
 async def test_without_a_since_nothing_old_is_told(cluster):
     await cluster.begin("a")
     await cluster.end("a")
