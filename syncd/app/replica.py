@@ -125,7 +125,8 @@ class Replica:
     def _not_ready(self) -> list[str]:
         if not self._looked:
             return ["the API server has not answered yet", *self.parts.runner.complaints()]
-        return [*self._faults.values(), *([self.lead.unfit] if self.lead.unfit else [])]
+        nobody = f"nobody leads, and this replica may not: {self.lead.unfit}"
+        return [*self._faults.values(), *([nobody] if self.lead.unfit and self.lead.vacant else [])]
 
     def _about(self) -> Mapping[str, Any]:
         acting = self._acting

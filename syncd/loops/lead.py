@@ -132,6 +132,11 @@ class LeadLoop:
         """How long what acted has been ending by now; 0 = nothing is. It takes no time, unless something of it hangs."""
         return 0.0 if self._ending_since is None else self._clock.monotonic() - self._ending_since
 
+    @property
+    def vacant(self) -> bool:
+        """Whether nobody else leads, as far as we have seen."""
+        return move(self._terms, self._seen, self._clock.monotonic()) is not Move.WAIT
+
     def guard(self) -> None:
         """Raises NotLeading where this replica may not write now. Cheap: it is asked before every write."""
         if not (self._leading and self._may_act()):

@@ -218,6 +218,7 @@ async def test_who_is_unfit_neither_takes_it_nor_keeps_it() -> None:
     first.unfit = "the clock is an hour off"
     await house.pass_(4)
     assert (first.acting, second.acting) == (False, True)
+    assert not first.loop.vacant
     second.unfit, first.unfit = "the clock is an hour off", ""
     await house.pass_(6)
     assert (first.acting, second.acting) == (True, False)
@@ -236,6 +237,7 @@ async def test_whether_it_is_fit_is_asked_after_the_answer_that_tells_the_time()
     only.seat.read = answered  # type: ignore[method-assign]
     await only.loop.step()
     assert (only.begun, house.lease.writes, only.loop.unfit) == (0, [], "the clock is an hour off")
+    assert only.loop.vacant
 
 
 async def test_a_server_that_is_away_is_told_as_a_failure_that_repeats() -> None:
