@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from syncd.argo import labels
 from syncd.argo.manifest import Key
@@ -110,8 +111,14 @@ async def test_from_commits_to_objects_on_disk_and_over_a_restart(tmp_path, repo
         base = await daemon.store.get(Key("WorkflowTemplate", "default", "base"))
         assert base["metadata"]["annotations"][labels.REVISION] == third
         exposition = daemon.metrics.render()[0].decode()
-        assert f'syncd_source_info{{applied="{third}",revision="{third}",source="examples"}} 1.0' in exposition
-        assert 'syncd_source_objects{kind="WorkflowTemplate",source="examples"} 2.0' in exposition
+        samples = {
+            (sample.name, *sorted(sample.labels.items())): sample.value
+            for family in text_string_to_metric_families(exposition)
+            for sample in family.samples
+        }
+        told = (("applied", third), ("revision", third), ("source", "examples"))
+        assert samples["syncd_source_info", *told] == 1
+        assert samples["syncd_source_objects", ("kind", "WorkflowTemplate"), ("source", "examples")] == 2
     finally:
         await daemon.close()
 
