@@ -49,6 +49,25 @@ def test_what_a_server_fills_in_stays() -> None:
     assert surplus.patch("CronJob", applied, by_hand) == applied
 
 
+def test_what_nobody_else_owns_stays() -> None:
+    """The server filled it in, or made it of what was sent: `stringData` becomes data that our own apply owns."""
+
+    def entry(manager: str, operation: str, fields: dict[str, Any]) -> dict[str, Any]:
+        return {"manager": manager, "operation": operation, "fieldsV1": fields}
+
+    live = {
+        "metadata": {
+            "managedFields": [
+                entry("syncd", "Apply", {"f:spec": {"f:a": {}}, "f:data": {"f:k": {}}}),
+                entry("kubectl-edit", "Update", {"f:spec": {"f:z": {}}}),
+            ]
+        },
+        "spec": {"a": 1, "z": 1, "filled": {"in": 1}},
+        "data": {"k": "dg=="},
+    }
+    assert surplus.patch("Secret", {"spec": {"a": 1}}, live) == {"spec": {"z": None}}
+
+
 values = st.none() | st.integers(0, 2) | st.text("ab", max_size=2)
 trees = st.recursive(
     values, lambda inner: st.dictionaries(st.sampled_from("pqr"), inner) | st.lists(inner, max_size=2), max_leaves=6
