@@ -93,7 +93,7 @@ class Launch:
         for row in pending:
             armed = self._tab.by_uid(row.cron_uid)
             if armed is None:
-                message = f"{row.cron} was deleted before the run was created"
+                message = f"{row.cron} was deleted, or given to another scheduler, before the run was created"
                 orphans.append(due.close(row, now, Outcome.FAILED, Reason.SUBMISSION, message))
             elif (row.cron_uid, row.slot) not in self._attempts and row.run not in self.unclosed:
                 self.add(armed, Fire(row.run, row.slot, row), now)
@@ -104,7 +104,7 @@ class Launch:
         rows: list[Row] = []
         for attempt in [a for a in self._attempts.values() if a.armed is armed]:
             self._done(attempt)
-            message = f"{armed.cron.key} was deleted before the run was created"
+            message = f"{armed.cron.key} was deleted, or given to another scheduler, before the run was created"
             rows.append(due.close(attempt.fire.row, now, Outcome.FAILED, Reason.SUBMISSION, message))
         if rows:
             await self.close(rows)
