@@ -93,8 +93,8 @@ async def _version(door: Door) -> Answer:
     told = (await door.call("GET", "/version", what="get the version")).value or {}
     version = str(told.get("gitVersion") or "of an unknown version")
     number = (str(told.get("major") or ""), str(told.get("minor") or "").rstrip("+"))
-    if all(part.isdigit() for part in number) and (int(number[0]), int(number[1])) < (1, 25):
-        return Answer("API server", "note", f"{version} at {door.url}", "syncd is tried on Kubernetes 1.25 and newer")
+    if all(part.isdigit() for part in number) and (int(number[0]), int(number[1])) < (1, 27):
+        return Answer("API server", "note", f"{version} at {door.url}", "syncd is tried on Kubernetes 1.27 and newer")
     return Answer("API server", "good", f"{version} at {door.url}")
 
 
