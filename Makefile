@@ -35,7 +35,7 @@ kube-tools: $(VENV)/.dev ## Build a Kubernetes API server for the tests, outside
 	@$(BIN)/python -m tests.support.kubetools
 
 test-kube: kube-tools ## The tests on a real Kubernetes API server (ARGS='-k name' to choose)
-	@$(BIN)/python -m pytest -q -n 0 -m kube $(ARGS)
+	@$(BIN)/python -m pytest -q -n 3 --dist loadscope -m kube $(ARGS)
 
 check: fmt-check lint types layers verify ## Everything that judges the code without running it
 

@@ -149,7 +149,7 @@ async def acting(state: Path, config: Config) -> AsyncIterator[tuple[cluster.Clu
     try:
         replica = Replica(state, parts, None)
         parts.store.begin()
-        yield parts, cluster.Acting(parts, replica._sync_loop, lambda: None)
+        yield parts, cluster.Acting(parts, replica._sync_loop, lambda: None, {})
     finally:
         await parts.runner.close()
         await parts.people.close()

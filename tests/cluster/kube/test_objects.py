@@ -143,7 +143,12 @@ async def test_a_namespace_that_is_not_there(store: KubeStore) -> None:
 POLICY: dict[str, Any] = {
     "matchConstraints": {
         "resourceRules": [
-            {"apiGroups": ["argoproj.io", ""], "apiVersions": ["*"], "operations": ["*"], "resources": ["*"]}
+            {
+                "apiGroups": ["argoproj.io", ""],
+                "apiVersions": ["*"],
+                "operations": ["CREATE", "UPDATE"],
+                "resources": ["*"],
+            }
         ]
     },
     "validations": [
