@@ -151,8 +151,18 @@ class ApiServer:
     ) -> Any:
         """One request over a connection of its own; the answer's JSON, or its text. Raises Failed, OSError.
 
-        token: None = the administrator's.
+        token: None = the administrator's. A server that has just started says 429 for a while of what CRDs define: waited for.
         """
+        for _ in range(100):
+            try:
+                return self._call(method, path, body, content_type, token)
+            except Failed as error:
+                if error.status != 429:
+                    raise
+            time.sleep(0.1)
+        return self._call(method, path, body, content_type, token)
+
+    def _call(self, method: str, path: str, body: Any, content_type: str, token: str | None) -> Any:
         connection = http.client.HTTPSConnection("127.0.0.1", self.port, timeout=30, context=self.trust())
         headers = {"Authorization": f"Bearer {token or self.token}", "Content-Type": content_type}
         try:
