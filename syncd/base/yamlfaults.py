@@ -123,6 +123,8 @@ def syntax(text: str, line: int, wrong: Exception) -> Fault:
             return Fault("V101", "the text ends where a value is needed", "close the brackets", *where)
     if "cannot start any token" in problem and "\t" in _line_of(text, mark.line)[: mark.column + 1]:
         return Fault("V101", "a tab in the indentation", "indent with spaces", *where)
+    if "nesting depth" in problem:  # libyaml 0.2.6 has a limit of its own (1,000), before ours is asked
+        return Fault("V105", "nested deeper than 1000 levels", "flatten it", *where)
     for words, message, remedy in _SYNTAX:
         if words in problem:
             return Fault("V101", message, remedy, *where)
