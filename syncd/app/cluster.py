@@ -49,6 +49,9 @@ from syncd.observe.journal import Journal
 from syncd.observe.metrics import Metrics
 from syncd.server.api import Download, Services, Version
 
+_TOGETHER = 2000
+"""Children that are created in one go: the store does not hold up others meanwhile, and rows are closed by whole shards."""
+
 
 @dataclass(slots=True)
 class ClusterParts:
@@ -151,6 +154,7 @@ class Acting:
                 accepts=ours,
                 revision_of=self.revision_of,
                 instance=config.schedule.instance_id,
+                batch=_TOGETHER,
                 finish_within=config.schedule.finish_within,
             )
         self._deaf = parts.bus.subscribe(self.show.hear)

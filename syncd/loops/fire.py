@@ -33,7 +33,7 @@ from syncd.cron.ledger import Outcome, Reason, Row
 from syncd.loops import byhand
 from syncd.loops.crontab import Armed, Crontab, successor_of
 from syncd.loops.expecting import Expecting
-from syncd.loops.launch import RETRY_SECONDS, Launch, Store
+from syncd.loops.launch import BATCH, RETRY_SECONDS, Launch, Store
 from syncd.loops.standing import Standing, Terminate, stopped
 from syncd.observe.events import CronArmed, CronRemoved, Event, SlotDecided
 
@@ -46,7 +46,7 @@ class FireLoop:
     """See the module. policy: grace, catch-up cap; kinds: those to fire; accepts: False = another scheduler fires it;
     held: why new starts are held back now, "" = they are not; revision_of: the revision in force of a source, by name;
     terminate: ends a run that is replaced, None = by spec.shutdown; finish_within: after its slot, where a cron says nothing;
-    instance: id of the workflow-controller that runs the children."""
+    instance: id of the workflow-controller that runs the children; batch: children that are created before their rows are closed."""
 
     def __init__(
         self,
@@ -63,6 +63,7 @@ class FireLoop:
         terminate: Terminate | None = None,
         finish_within: timedelta = expectation.DEFAULT,
         instance: str = "",
+        batch: int = BATCH,
     ) -> None:
         self._store = store
         self._clock = clock
@@ -72,7 +73,7 @@ class FireLoop:
         self._kinds = tuple(kinds)
         self._held = held
         self._tab = Crontab(self._kinds, accepts)
-        self._launch = Launch(store, random, publish, self._tab, policy, held, revision_of, clock.now, instance)
+        self._launch = Launch(store, random, publish, self._tab, policy, held, revision_of, clock.now, instance, batch)
         self._standing = Standing(store, self._tab, terminate)
         self._expecting = Expecting(publish, clock.now, finish_within)
         self._changes: deque[Changed] = deque()

@@ -46,7 +46,7 @@ class _Attempt:
 
 
 class Launch:
-    """The children on their way. held, revision_of, instance: as `fire.FireLoop` has them."""
+    """The children on their way. held, revision_of, instance, batch: as `fire.FireLoop` has them."""
 
     def __init__(
         self,
@@ -59,10 +59,12 @@ class Launch:
         revision_of: Callable[[str], str],
         now: Callable[[], datetime],
         instance: str = "",
+        batch: int = BATCH,
     ) -> None:
         self._store = store
         self._now = now
         self._instance = instance
+        self._batch = batch
         self._random = random
         self._publish = publish
         self._tab = tab
@@ -117,8 +119,8 @@ class Launch:
         ready.sort(
             key=lambda attempt: (attempt.fire.slot, attempt.armed.cron.key)
         )  # after an outage the oldest come first
-        for start in range(0, len(ready), BATCH):
-            await self._create_batch(ready[start : start + BATCH], held, now)
+        for start in range(0, len(ready), self._batch):
+            await self._create_batch(ready[start : start + self._batch], held, now)
         return self._refused
 
     async def _create_batch(self, ready: Sequence[_Attempt], held: str, now: datetime) -> None:
