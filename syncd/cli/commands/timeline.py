@@ -169,6 +169,8 @@ def _ruler(since: datetime, until: datetime, columns: int) -> str:
 
 def _clock(moment: datetime, span: timedelta) -> str:
     local = moment.astimezone()
+    if span <= timedelta(minutes=15):
+        return f"{local:%H:%M:%S}"
     return f"{local:%H:%M}" if span <= timedelta(hours=26) else f"{local:%m-%d %H:%M}"
 
 
