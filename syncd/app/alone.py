@@ -6,14 +6,13 @@ of their own, so that the command line stays as it is: a client of an API.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import tempfile
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 from syncd.app import parts as making
+from syncd.app.apart import apart
 from syncd.app.common import doors_of, unusable
 from syncd.app.real import SystemClock, SystemRandom
 from syncd.base.errors import Unsupported
@@ -35,54 +34,27 @@ def offline(state: Path, *, act: bool, config: Config | None = None) -> Iterator
     store = open_store(state, clock=SystemClock(), random=SystemRandom(), readonly=not act)
     with tempfile.TemporaryDirectory(prefix="syncd-") as folder:
         path = Path(folder) / "api.sock"
-        started = threading.Event()
-        ended: list[BaseException] = []
-        handle: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
 
-        async def live() -> None:
-            stopping = asyncio.Event()
-            handle.append((asyncio.get_running_loop(), stopping))
-            async with contextlib.AsyncExitStack() as stack:
-                stack.push_async_callback(store.close)
-                if act:
-                    await stack.enter_async_context(store.exclusive())
-                made = making.make(state, chosen, store, act=act)
+        async def build(stack: contextlib.AsyncExitStack) -> None:
+            stack.push_async_callback(store.close)
+            if act:
+                await stack.enter_async_context(store.exclusive())
+            made = making.make(state, chosen, store, act=act)
 
-                async def no_reload() -> dict[str, object]:
-                    raise Unsupported("there is no daemon whose configuration could be read again")
+            async def no_reload() -> dict[str, object]:
+                raise Unsupported("there is no daemon whose configuration could be read again")
 
-                application = make_application(
-                    making.services(made, reload=no_reload), doors_of(state, chosen, made.clock)
-                )
-                listener = await start_server(application, None, 0, unix_path=path)
-                stack.push_async_callback(listener.cleanup)
-                if made.executor is not None:
-                    stack.push_async_callback(made.executor.close)
-                    made.runner.start("runs", made.runs.run)
-                    stack.push_async_callback(made.runner.close)
-                started.set()
-                await stopping.wait()
+            services = making.services(made, reload=no_reload)
+            application = make_application(services, doors_of(state, chosen, made.clock))
+            listener = await start_server(application, None, 0, unix_path=path)
+            stack.push_async_callback(listener.cleanup)
+            if made.executor is not None:
+                stack.push_async_callback(made.executor.close)
+                made.runner.start("runs", made.runs.run)
+                stack.push_async_callback(made.runner.close)
 
-        def thread() -> None:
-            try:
-                asyncio.run(live())
-            except OSError as error:
-                ended.append(unusable(state, error))
-            except BaseException as error:  # noqa: BLE001 - handed to the caller's thread
-                ended.append(error)
-            finally:
-                started.set()
+        def meaning(error: BaseException) -> BaseException:
+            return unusable(state, error) if isinstance(error, OSError) else error
 
-        worker = threading.Thread(target=thread, name="offline", daemon=True)
-        worker.start()
-        started.wait()
-        if ended:
-            raise ended[0]
-        try:
+        with apart(build, meaning):
             yield path, tokens.load_or_create(state / "token")
-        finally:
-            loop, stopping = handle[0]
-            loop.call_soon_threadsafe(stopping.set)
-            worker.join()
-        if ended:
-            raise ended[0]

@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import tempfile
-import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from syncd.app import cluster
+from syncd.app.apart import apart
 from syncd.app.common import doors_of
 from syncd.app.place import Place, access_of, context_namespace, find
 from syncd.argo import crons, labels
@@ -293,42 +293,3 @@ def services(found: Reached) -> Any:
         reload=no_reload,
     )
     return replace(made, crons=PeoplesHands(found, made.runs.submit_from))
-
-
-@contextlib.contextmanager
-def apart(build: Callable[[contextlib.AsyncExitStack], Awaitable[None]]) -> Iterator[None]:
-    """What `build` makes lives on an event loop in a thread of its own, until the block ends. Raises what building raises."""
-    started = threading.Event()
-    ended: list[BaseException] = []
-    handle: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
-
-    async def live() -> None:
-        stopping = asyncio.Event()
-        handle.append((asyncio.get_running_loop(), stopping))
-        async with contextlib.AsyncExitStack() as stack:
-            await build(stack)
-            started.set()
-            await stopping.wait()
-
-    def thread() -> None:
-        try:
-            asyncio.run(live())
-        except BaseException as error:  # noqa: BLE001 - handed to the caller's thread
-            ended.append(error)
-        finally:
-            started.set()
-
-    worker = threading.Thread(target=thread, name="beside", daemon=True)
-    worker.start()
-    started.wait()
-    if ended:
-        raise ended[0]
-    try:
-        yield
-    finally:
-        loop, stopping = handle[0]
-        with contextlib.suppress(RuntimeError):  # it has ended by itself
-            loop.call_soon_threadsafe(stopping.set)
-        worker.join()
-    if ended:
-        raise ended[0]
