@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -21,40 +19,7 @@ from syncd.source import opening
 from syncd.validate.workspace import Workspace
 from tests.loops.sourced import config_map, cron, template, workflow
 from tests.support.clocks import CountingRandom, ManualClock
-
-
-class Repository:
-    """A work tree with commits."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        path.mkdir()
-        self.git("init", "--quiet", "--initial-branch=main")
-
-    def git(self, *arguments: str) -> str:
-        who = {"GIT_AUTHOR_NAME": "ada", "GIT_AUTHOR_EMAIL": "ada@example.org"}
-        who |= {"GIT_COMMITTER_NAME": "ada", "GIT_COMMITTER_EMAIL": "ada@example.org", "GIT_CONFIG_GLOBAL": "/dev/null"}
-        done = subprocess.run(
-            ["git", "-C", str(self.path), *arguments],
-            env=os.environ | who,
-            check=True,
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
-        return done.stdout.strip()
-
-    def commit(self, files: dict[str, str | None], subject: str = "change") -> str:
-        """Write (None: remove) files and commit them; answers the revision as syncd writes it."""
-        for name, text in files.items():
-            if text is None:
-                (self.path / name).unlink()
-            else:
-                (self.path / name).parent.mkdir(parents=True, exist_ok=True)
-                (self.path / name).write_text(text)
-        self.git("add", "--all")
-        self.git("commit", "--quiet", "--allow-empty", "-m", subject)
-        return f"main@sha1:{self.git('rev-parse', 'HEAD')}"
+from tests.support.repository import Repository
 
 
 class Daemon:

@@ -39,5 +39,5 @@ class Repository:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_text(text)
         self.git("add", "--all")
-        self.git("commit", "--quiet", "--message", subject)
+        self.git("commit", "--quiet", "--allow-empty", "--message", subject)
         return f"main@sha1:{self.git('rev-parse', 'HEAD')}"
