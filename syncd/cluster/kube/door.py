@@ -76,7 +76,6 @@ class Door:
         self._skew: float | None = None
         self.silent = ""
         """Why the last request got no answer; "" = it got one."""
-        self._skewed_at = clock.monotonic()
 
     @property
     def url(self) -> str:
