@@ -145,9 +145,10 @@ def config_of(server: ApiServer, state: Path, home: str, *sources: SourceConfig,
 async def acting(state: Path, config: Config) -> AsyncIterator[tuple[cluster.ClusterParts, cluster.Acting]]:
     """What a leader runs, made as `app` makes it; no lease is asked for, and no loop runs yet."""
     await asyncio.to_thread(state.mkdir, parents=True, exist_ok=True)
-    parts = await cluster.make(state, config, lambda: None)
+    parts = await cluster.make(state, config)
     try:
         replica = Replica(state, parts, None)
+        parts.gate.ask = lambda: None
         parts.store.begin()
         yield parts, cluster.Acting(parts, replica._sync_loop, lambda: None, {})
     finally:

@@ -62,10 +62,7 @@ async def reached(config: Config, state: Path) -> AsyncIterator[Reached]:
     access = access_of(config)
     here = context_namespace(access)
 
-    def refuse() -> None:
-        raise Unreachable("a command holds no lease")
-
-    parts = await cluster.make(state, config, refuse)
+    parts = await cluster.make(state, config)
     try:
         place = await find(parts.people.door, config.kubernetes.lease.name, here, config.kubernetes.namespace)
         if place.namespace != parts.home.namespace:

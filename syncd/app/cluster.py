@@ -1,7 +1,7 @@
 """Makes the rooms of a cluster's daemon: one store behind one door, what the leader runs, and what every replica serves.
 
 In: a Config. Out: `ClusterParts`, and `Acting`: the loops of one term of leadership, made anew for each. Nothing runs yet. Called by
-`replica` (the daemon) and `offline` (commands that talk to a cluster without any daemon of ours).
+`replica` (the daemon) and `beside` (commands that talk to a cluster without any daemon of ours).
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from syncd.app.real import SystemClock, SystemRandom
 from syncd.argo import labels
 from syncd.argo.crons import CronWorkflow
 from syncd.argo.manifest import Body, Key
-from syncd.base.errors import NotFound, Unsupported
+from syncd.base.errors import NotFound, Unreachable, Unsupported
 from syncd.base.problems import Problem
 from syncd.base.units import go_duration
 from syncd.cluster.kube import kinds
@@ -69,11 +69,26 @@ class ClusterParts:
     people: KubeStore
     shown: ShownSources
     reach: Reach
-    guard: Callable[[], None] = field(default=lambda: None)
+    gate: Gate
 
 
-async def make(state: Path, config: Config, guard: Callable[[], None]) -> ClusterParts:
-    """Everything but the loops. guard: raises where this replica may not write. Raises ConfigError."""
+class Gate:
+    """Asked before each write of `ClusterParts.store`. Closed until somebody who takes part in the lease says whom to ask: `ask`
+    raises Unreachable where this process may not write."""
+
+    def __init__(self) -> None:
+        self.ask: Callable[[], None] = _closed
+
+    def __call__(self) -> None:
+        self.ask()
+
+
+def _closed() -> None:
+    raise Unreachable("this process takes no part in the lease; only the replica that leads writes here")
+
+
+async def make(state: Path, config: Config) -> ClusterParts:
+    """Everything but the loops; the gate is closed. Raises ConfigError."""
     clock, random = SystemClock(), SystemRandom()
     bus = Bus()
     metrics = Metrics(clock, version=__version__, mode="kubernetes")
@@ -94,11 +109,12 @@ async def make(state: Path, config: Config, guard: Callable[[], None]) -> Cluste
     def restarted(kind: str, reason: str) -> None:
         bus.publish(WatchRestarted(kind, reason))
 
-    store = KubeStore(door, home, clock, random, namespaces=chosen.namespaces, guard=guard, restarted=restarted)
+    gate = Gate()
+    store = KubeStore(door, home, clock, random, namespaces=chosen.namespaces, guard=gate, restarted=restarted)
     people = KubeStore(door, home, clock, random, namespaces=chosen.namespaces, restarted=restarted)
     board = ShownSources(people, clock)
     runner = Runner(clock, random, bus.publish)
-    return ClusterParts(state, config, clock, random, bus, metrics, runner, home, store, people, board, reach, guard)
+    return ClusterParts(state, config, clock, random, bus, metrics, runner, home, store, people, board, reach, gate)
 
 
 def leadership(parts: ClusterParts, begin: Any, end: Any) -> lead.LeadLoop:

@@ -58,7 +58,7 @@ class Replica:
         self.parts = parts
         self.url = ""
         self.lead = cluster.leadership(parts, self._begin, self._end)
-        parts.guard = self.lead.guard
+        parts.gate.ask = self.lead.guard
         self._reread = reread
         self._reloading = asyncio.Lock()
         self._acting: cluster.Acting | None = None
@@ -248,10 +248,8 @@ def serve(config: Config, *, reread: Reread | None = None, config_file: Path | N
 async def _serve(state: Path, config: Config, reread: Reread | None, config_file: Path | None) -> int:
     loop = asyncio.get_running_loop()
     loop.set_default_executor(ThreadPoolExecutor(_THREADS, thread_name_prefix="syncd"))
-    guards: list[Any] = []
-    parts = await cluster.make(state, config, lambda: guards[0]())
+    parts = await cluster.make(state, config)
     replica = Replica(state, parts, reread)
-    guards.append(replica.lead.guard)
     stopping, asked = asyncio.Event(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
