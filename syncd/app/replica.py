@@ -178,7 +178,7 @@ class Replica:
         parts, config = self.parts, self.parts.config
         opened = opening.opened(source, parts.state, config.limits)
         workspace = Workspace(Profile(embedded=False, workflow_defaults=dict(config.workflow_defaults) or None))
-        options = terms.options(source, config, self._retired)
+        options = terms.options(source, config, self._retired, parts.store.reserved)
         return SyncLoop(opened, store, parts.clock, parts.random, parts.bus.publish, options, workspace)
 
     async def _end(self) -> None:
@@ -237,7 +237,10 @@ def serve(config: Config, *, reread: Reread | None = None, config_file: Path | N
     """Run until SIGTERM or SIGINT; answers the exit code."""
     common.tune()
     state = state_directory(config.state)
-    state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise common.unusable(state, error) from error
     journal.configure(sys.stderr, level=str(config.log.level), form=str(config.log.format))
     try:
         return asyncio.run(_serve(state, config, reread, config_file))

@@ -49,12 +49,13 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """What is compared with. config: the terms; retired: sources whose objects may be taken over; notes: for people."""
+    """What is compared with. config: the terms; retired, reserved: as `terms.options` has them; notes: for people."""
 
     store: Store
     config: model.Config
     retired: Collection[str] = ()
     notes: tuple[str, ...] = ()
+    reserved: frozenset[Key] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,7 @@ async def preview(asked: Asked) -> Preview:
 
 async def _planned(asked: Asked, source: model.Source, opened: Any, ground: Ground) -> Preview:
     config, store = ground.config, ground.store
-    options = terms.options(source, config, ground.retired)
+    options = terms.options(source, config, ground.retired, ground.reserved)
     embedded = config.mode is model.Mode.EMBEDDED
     profile = Profile(embedded=embedded, workflow_defaults=dict(config.workflow_defaults) or None)
     taken = intake.Intake(opened, store, Workspace(profile), options.decode)
@@ -168,7 +169,7 @@ async def _cluster(config: model.Config, source: str, scratch: Path) -> AsyncIte
             if on_terms.sources:
                 configured = {one.name for one in on_terms.sources}
                 retired = frozenset(await inventory.sources(found.store)) - configured
-        yield Ground(found.store, on_terms, retired, tuple(notes))
+        yield Ground(found.store, on_terms, retired, tuple(notes), found.store.reserved)
 
 
 def _fires(plan: Plan) -> dict[str, list[str]]:

@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Final
 
 from syncd.argo import labels
-from syncd.argo.manifest import Path
+from syncd.argo.manifest import Key, Path
 from syncd.base.errors import ConfigError
 from syncd.config import fieldpath, model
 from syncd.plan import guard
@@ -48,11 +48,18 @@ class Options:
     suspended: bool = False
     ignore: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
     instance: str = ""
+    reserved: frozenset[Key] = frozenset()
     batch: int = BATCH
 
 
-def options(source: model.Source, config: model.Config, retired: Iterable[str] = ()) -> Options:
-    """What the configuration says of a source. retired: sources that have an inventory and are configured no more.
+def options(
+    source: model.Source,
+    config: model.Config,
+    retired: Iterable[str] = (),
+    reserved: frozenset[Key] = frozenset(),
+) -> Options:
+    """What the configuration says of a source. retired: sources that have an inventory and are configured no more; reserved: as
+    `plan.plan.Policy` has it.
 
     Raises ConfigError where `ignore` names a kind that is none of ours.
     """
@@ -77,6 +84,7 @@ def options(source: model.Source, config: model.Config, retired: Iterable[str] =
         suspended=source.suspend,
         ignore=ignored_fields(source),
         instance=labels.SYNCD_INSTANCE if fires else "",
+        reserved=reserved,
         batch=BATCH_OF_A_CLUSTER if in_cluster else BATCH,
     )
 
@@ -123,4 +131,5 @@ def policy(
         no_deletes=no_deletes,
         ignore=terms.ignore,
         instance=terms.instance,
+        reserved=terms.reserved,
     )

@@ -14,6 +14,7 @@ KIND_NOT_ALLOWED: Final = "V803"
 NAMESPACE_NOT_ALLOWED: Final = "V804"
 NOT_WRITTEN: Final = "V805"
 DECLARED_BY_OTHERS: Final = "V806"
+RESERVED: Final = "V807"
 
 CODES: Final[dict[str, tuple[str, str, str]]] = {
     OWNED_BY_SOURCE: (
@@ -45,6 +46,11 @@ CODES: Final[dict[str, tuple[str, str, str]]] = {
         "declared by another tool",
         "Another manager declares a field by server-side apply (Argo CD, Flux, Helm, kubectl); to write it would be an endless fight.",
         "let one of the two declare it, or add the field to `ignore` of the source",
+    ),
+    RESERVED: (
+        "name of a record of syncd's own",
+        "syncd keeps its ledger and its inventory under names like this one; a manifest could forge them.",
+        "rename it, or put it into another namespace",
     ),
 }
 """code → title, meaning, remedy."""

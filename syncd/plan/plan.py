@@ -121,7 +121,8 @@ class Policy:
     source: its name; revision, commit: what the objects that change now are stamped with;
     kinds, namespaces: None = all (of kinds: all but Secret); retired: sources that are no longer configured, whose
     objects may be taken over; no_deletes: why nothing is deleted now, "" = deletes are allowed;
-    ignore: kind → fields that are others' to write once the object is there; instance: `desired.for_scheduler`.
+    ignore: kind → fields that are others' to write once the object is there; instance: `desired.for_scheduler`;
+    reserved: beginnings of keys that no source may write, since syncd's own records are called so.
     """
 
     source: str
@@ -133,6 +134,14 @@ class Policy:
     no_deletes: str = ""
     ignore: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
     instance: str = ""
+    reserved: frozenset[Key] = field(default=frozenset())
+
+    def is_reserved(self, key: Key) -> bool:
+        """Whether a key begins as one of syncd's own records."""
+        return any(
+            (key.kind, key.namespace) == (own.kind, own.namespace) and key.name.startswith(own.name)
+            for own in self.reserved
+        )
 
     def allows_kind(self, kind: str) -> bool:
         """A Secret is allowed only by name."""
@@ -300,6 +309,8 @@ def judge_permission(wanted: Desired, policy: Policy) -> Change | None:
     if policy.namespaces is not None and key.namespace and key.namespace not in policy.namespaces:
         reason = f"source {policy.source} may not write to namespace {key.namespace}"
         return refuse(wanted, faults.NAMESPACE_NOT_ALLOWED, reason)
+    if policy.is_reserved(key):
+        return refuse(wanted, faults.RESERVED, f"{key} has the name of a record of syncd's own")
     return None
 
 

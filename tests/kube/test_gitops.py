@@ -287,6 +287,20 @@ def test_an_empty_source_is_held_by_the_guard_until_it_is_approved_by_an_annotat
     until(lambda: house.names("workflowtemplates") == [], 30, lambda: house.tell("approved"))
 
 
+def test_a_commit_cannot_forge_the_ledger(house: House) -> None:
+    """The records of syncd are ConfigMaps of its namespace, to which this source may write."""
+    forged = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: syncd-ledger-1f}\ndata: {u: forged}\n"
+    other = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings}\ndata: {a: b}\n"
+    good = house.status()["appliedRevision"]
+    house.repository.commit({"forged.yaml": forged, "other.yaml": None, "more.yaml": other})
+    until(lambda: house.condition() == "False Refused", 30, lambda: house.tell("held"))
+    assert ("forged.yaml", "V807") in [(item["file"], item["code"]) for item in house.status()["findings"]]
+    assert house.status()["appliedRevision"] == good
+    assert "settings" not in house.kubectl("get", "configmaps", "-o", "name")
+    house.in_force(house.repository.commit({"forged.yaml": None}))
+    assert "settings" in house.kubectl("get", "configmaps", "-o", "name")
+
+
 def test_a_sync_is_asked_for_by_an_annotation(house: House) -> None:
     house.kubectl("annotate", "sources.syncd.io", "jobs", "syncd.io/sync=now")
     until(lambda: house.status().get("lastHandledSync") == "now", 30, lambda: house.tell("handled"))

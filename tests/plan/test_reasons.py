@@ -150,6 +150,13 @@ def test_fate(want, there, owned, verb, reason):
             id="a kind that is not allowed",
         ),
         pytest.param(wanted(SECRET), None, POLICY, faults.KIND_NOT_ALLOWED, id="a Secret without permission"),
+        pytest.param(
+            wanted(BASE),
+            None,
+            Policy(SOURCE, "r", "c", reserved=frozenset({Key(BASE.kind, BASE.namespace, BASE.name[:2])})),
+            faults.RESERVED,
+            id="a name of syncd's own records",
+        ),
     ],
 )
 def test_refusals_carry_their_code(want, there, policy, code):

@@ -15,6 +15,10 @@ from syncd.cluster.kube import kinds
 from syncd.cluster.kube.door import MERGE, Door
 from syncd.cluster.kube.objects import MANAGER, PAGE, Guard
 
+LEDGER: Final = "ledger"
+INVENTORY: Final = "inventory"
+SORTS: Final = (LEDGER, INVENTORY)
+"""What the records are; a map is called INSTALLATION-SORT-…"""
 RECORD: Final = "syncd.io/record"  # label: ledger | inventory
 INSTALLATION: Final = "syncd.io/installation"  # label: the name of the lease
 MOST_BYTES: Final = 900_000

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NoReturn
 
+from syncd.argo import labels
 from syncd.argo.manifest import Body, Key
 from syncd.argo.selectors import Selector
 from syncd.base.clock import Clock, Random
@@ -25,7 +26,7 @@ from syncd.cluster.kube.door import Door
 from syncd.cluster.kube.inventory import KubeInventory
 from syncd.cluster.kube.lease import KubeLease
 from syncd.cluster.kube.ledger import KubeLedger
-from syncd.cluster.kube.maps import Maps
+from syncd.cluster.kube.maps import INVENTORY, LEDGER, SORTS, Maps
 from syncd.cluster.kube.objects import Guard, KubeObjects
 from syncd.cluster.kube.watches import Watches
 from syncd.cron.ledger import Row
@@ -64,8 +65,8 @@ class KubeStore:
         self._guard = guard
         self._objects = KubeObjects(door, namespaces=namespaces, guard=guard)
         self._watches = Watches(door, random, self._newest, namespaces=namespaces, pulse=pulse, restarted=restarted)
-        self._ledger = KubeLedger(Maps(door, home.namespace, home.name, "ledger", guard), home.name)
-        self._inventory = KubeInventory(Maps(door, home.namespace, home.name, "inventory", guard), home.name)
+        self._ledger = KubeLedger(Maps(door, home.namespace, home.name, LEDGER, guard), home.name)
+        self._inventory = KubeInventory(Maps(door, home.namespace, home.name, INVENTORY, guard), home.name)
         self.lease = KubeLease(door, home.namespace, home.name, home.renew_timeout.total_seconds())
         self.board = KubeBoard(door, home.namespace, home.name, home.identity, clock, guard)
 
@@ -77,6 +78,12 @@ class KubeStore:
             self.door, namespaces=self._namespaces, user=user, urgent=urgent, guard=self._guard
         )
         return other
+
+    @property
+    def reserved(self) -> frozenset[Key]:
+        """Beginnings of the keys of our own records: no source may write such an object."""
+        home = self.home
+        return frozenset(Key(labels.CONFIG_MAP, home.namespace, f"{home.name}-{sort}-") for sort in SORTS)
 
     def begin(self) -> None:
         """This replica leads from now on: read everything anew, then trust it."""
