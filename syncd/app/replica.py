@@ -244,6 +244,8 @@ def serve(config: Config, *, reread: Reread | None = None, config_file: Path | N
     journal.configure(sys.stderr, level=str(config.log.level), form=str(config.log.format))
     try:
         return asyncio.run(_serve(state, config, reread, config_file))
+    except OSError as error:
+        raise common.unusable(state, error) from error
     except KeyboardInterrupt:
         return 130
 
