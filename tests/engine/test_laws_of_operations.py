@@ -131,3 +131,18 @@ def test_a_run_that_ended_badly_ends_well_when_it_is_retried_and_nothing_fails(
             world.play()
     assert world.phase == status.SUCCEEDED, world.message
     whole(world)
+
+
+def test_no_group_outlives_a_dag_that_fails_fast() -> None:
+    """Found by the law above: the failed item has an exit handler, which the closed room refuses."""
+    task = {"name": "a", "template": "ok", "withItems": [0], "continueOn": {"failed": True}, "onExit": "ok"}
+    other = {"name": "b", "template": "ok"}
+    templates = [
+        {"name": "main", "dag": {"tasks": [task, other], "failFast": False}, "failFast": True},
+        {"name": "ok", "container": {"command": ["ok"]}},
+    ]
+    workflow = {"metadata": {"name": "law"}, "spec": {"entrypoint": "main", "templates": templates, "parallelism": 1}}
+    world = tell((workflow, [("end", 0, False)]))
+    assert world.machine.finished
+    phases = {node["name"]: node["phase"] for node in world.nodes.values()}
+    assert phases == {"law": "Failed", "law.a": "Failed", "law.a(0:0)": "Failed"}

@@ -275,6 +275,10 @@ class DagFrame(Brood):
             failing = status.FAILED
         if self._fast_failed:
             failing = status.FAILED
+        for task in self.children.values():
+            # its last item waits for an exit handler that the closed room refused: no group outlives its DAG
+            if isinstance(task, Task) and task.items is not None and task.node is not None and not task.node.fulfilled:
+                self._end_group(task)
         outbound = [i for t in self._targets if t.node is not None for i in self.machine.nodes.outbound_of(t.node)]
         if failing:
             self.node.outbound = outbound
